@@ -1,0 +1,60 @@
+# Two commands matter: `make run` and `make test`. Both set up .venv from the pinned, hash-checked lock first.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+HOST ?= 127.0.0.1
+PORT ?= 8000
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+# Consulted only where what pip is configured with has no CPU build of PyTorch.
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+
+.PHONY: run test check setup bench checkpoint corpus lock help
+
+help:  ## say what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: setup  ## start the service with the bundled taxonomy and checkpoint
+	@exec $(BIN)/route-feedback serve --host $(HOST) --port $(PORT)
+
+test: setup  ## every test
+	@echo "== tests"
+	@$(BIN)/python -m pytest
+
+check: setup  ## lint, types, layers, tests
+	@echo "== ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@echo "== mypy" && $(BIN)/mypy
+	@echo "== import-linter" && $(BIN)/lint-imports
+	@$(MAKE) --no-print-directory test
+
+setup: .venv/.set-up  ## make .venv from locks/cpu.txt
+
+.venv/.set-up: locks/cpu.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo "The CPU lock is for CPython 3.11; name one with PYTHON=... ($(PYTHON) is another)"; exit 2; }
+	@echo "== setting up .venv (about 3 minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) --require-hashes -r locks/cpu.txt 2> .venv/pip.log \
+	  || { echo "== once more, with PyTorch's own index for its CPU build"; \
+	       $(PIP) --require-hashes -r locks/cpu.txt --extra-index-url $(TORCH_INDEX) 2>> .venv/pip.log; } \
+	  || { cat .venv/pip.log; exit 1; }
+	@$(PIP) --no-build-isolation --editable . 2>> .venv/pip.log || { cat .venv/pip.log; exit 1; }
+	@touch $@
+
+checkpoint: setup  ## train the bundled checkpoint anew into runs/bundled
+	@$(BIN)/route-feedback train train/recipes/bundled.yaml --out runs/bundled
+
+corpus: setup  ## write the bundled corpus's two splits into runs/corpus
+	@mkdir -p runs/corpus
+	@$(BIN)/route-feedback corpus write train runs/corpus/train.jsonl
+	@$(BIN)/route-feedback corpus write test runs/corpus/test.jsonl
+
+bench: setup  ## the benchmarks
+	@$(BIN)/route-feedback eval --help
+
+lock:  ## resolve the locks anew (needs uv)
+	uv pip compile pyproject.toml --extra cpu --extra offline --extra dev --override locks/overrides.txt \
+	  --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make lock" --quiet --output-file locks/cpu.txt
+	uv pip compile pyproject.toml --extra gpu --extra offline --extra dev --override locks/overrides.txt \
+	  --generate-hashes --python-version 3.12 --python-platform x86_64-manylinux_2_28 --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command "make lock" --quiet --output-file locks/gpu.txt

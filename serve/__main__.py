@@ -1,0 +1,166 @@
+"""`route-feedback serve` and `route-feedback route`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path as FilePath
+from typing import Any, TextIO
+
+import httpx
+import uvicorn
+from tqdm import tqdm
+
+from serve.app import create_app
+from serve.pair import load_pair
+from serve.router import Router
+from serve.schemas import EXAMPLE, response_of
+from serve.settings import Settings, load_settings
+from serve.start import start_router
+from taxonomy import program
+from taxonomy.errors import CallWrong, DataInvalid, EngineFailed, RouteFeedbackError
+
+AT_ONCE = 32
+Ask = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="route-feedback")
+    commands = parser.add_subparsers(required=True)
+    serve = commands.add_parser("serve", help="the service over HTTP")
+    serve.add_argument("--host")
+    serve.add_argument("--port", type=int)
+    serve.set_defaults(run=_serve)
+    route = commands.add_parser("route", help="route a comment, or a file of them")
+    route.add_argument("text", nargs="?", help="one comment")
+    route.add_argument("--file", type=FilePath, help='JSONL with a "comment" and maybe an "id" a line')
+    route.add_argument("--out", type=FilePath, help="JSONL of the answers (default: standard output)")
+    route.add_argument("--url", help="ask a running service, such as http://127.0.0.1:8000")
+    route.set_defaults(run=_route)
+    for command in (serve, route):
+        command.add_argument("--checkpoint", help="a checkpoint's directory, or any base model's directory or hub id")
+        command.add_argument("--taxonomy", help="a taxonomy file: YAML, CSV, XLSX or JSON")
+        command.add_argument("--settings", type=FilePath, help="a YAML file of settings")
+    return program.run(parser, arguments)
+
+
+def _settings(given: argparse.Namespace) -> Settings:
+    chosen = {name: getattr(given, name, None) for name in ("checkpoint", "taxonomy", "host", "port")}
+    return load_settings(os.environ, given.settings, **chosen)
+
+
+def _serve(given: argparse.Namespace) -> int:
+    settings = _settings(given)
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((settings.host, settings.port))
+        except OSError as error:
+            where = f"{settings.host}:{settings.port}"
+            raise CallWrong(f"cannot listen on {where} ({error.strerror}); choose another --port or --host") from error
+        # A wrong checkpoint or taxonomy is named before the engine's half minute.
+        load_pair(settings)
+        print(f"route-feedback: loading {settings.checkpoint} (about a minute)", file=sys.stderr, flush=True)
+        address = f"http://{settings.host}:{listening.getsockname()[1]}"
+
+        async def made() -> Router:
+            router = start_router(settings)
+            print(_ready(address, router), file=sys.stderr, flush=True)
+            return router
+
+        app = create_app(made, settings.max_comment)
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=30)
+        server = uvicorn.Server(config)
+        server.run(sockets=[listening])
+    return 0 if server.started else 1
+
+
+def _ready(address: str, router: Router) -> str:
+    body = json.dumps({"comment": EXAMPLE})
+    return (
+        f"route-feedback: ready at {address} with {router.pair.checkpoint} on {router.pair.taxonomy.version}\n\n"
+        f"  curl -s {address}/v1/route -H 'Content-Type: application/json' \\\n    -d '{body}'\n"
+    )
+
+
+def _route(given: argparse.Namespace) -> int:
+    if (given.text is None) == (given.file is None):
+        raise CallWrong("give either a comment or --file, and not both")
+    requests = [{"comment": given.text}] if given.file is None else list(_requests(given.file))
+    return asyncio.run(_route_all(given, requests))
+
+
+def _requests(file: FilePath) -> Iterator[dict[str, Any]]:
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+                comment = row["comment"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataInvalid(f'{file}:{number}: not an object with a "comment"') from error
+            if not isinstance(comment, str):
+                raise DataInvalid(f"{file}:{number}: comment is not text")
+            yield {"id": str(row.get("id", number)), "comment": comment}
+
+
+async def _route_all(given: argparse.Namespace, requests: list[dict[str, Any]]) -> int:
+    if given.url:
+        async with httpx.AsyncClient(base_url=given.url, timeout=600) as client:
+            return await _write(given.out, requests, lambda request: _ask_service(client, request))
+    router = start_router(_settings(given))
+    try:
+        return await _write(given.out, requests, lambda request: _ask_router(router, request))
+    finally:
+        await router.close()
+
+
+async def _ask_router(router: Router, request: dict[str, Any]) -> dict[str, Any]:
+    answer = await router.route(request["comment"])
+    response = response_of(answer, router.pair, request.get("id", "1"), {})
+    return response.model_dump(exclude_none=True)
+
+
+async def _ask_service(client: httpx.AsyncClient, request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        response = await client.post("/v1/route", json=request)
+        body: dict[str, Any] = response.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise EngineFailed(f"{client.base_url} did not answer: {error or type(error).__name__}") from error
+    if response.is_error:
+        raise EngineFailed(f"{client.base_url} refused {request.get('id', 'the comment')}: {body.get('detail')}")
+    return body
+
+
+async def _write(out: FilePath | None, requests: list[dict[str, Any]], ask: Ask) -> int:
+    """Answers in the order of the requests, written as they come; those that fail are named and counted."""
+    failed = 0
+    with out.open("w", encoding="utf-8") if out else nullcontext(sys.stdout) as target:
+        for start in tqdm(range(0, len(requests), AT_ONCE), unit=f"x{AT_ONCE} comments", disable=len(requests) < AT_ONCE):
+            batch = requests[start : start + AT_ONCE]
+            answers = await asyncio.gather(*map(ask, batch), return_exceptions=True)
+            failed += _write_batch(target, zip(batch, answers, strict=True))
+    return 1 if failed else 0
+
+
+def _write_batch(target: TextIO, answered: Iterable[tuple[dict[str, Any], dict[str, Any] | BaseException]]) -> int:
+    failed = 0
+    for request, answer in answered:
+        if isinstance(answer, RouteFeedbackError):
+            failed += 1
+            print(f"route-feedback: {request.get('id', 'the comment')}: {answer}", file=sys.stderr)
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            target.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    target.flush()
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

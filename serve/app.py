@@ -1,0 +1,139 @@
+"""The HTTP face: routes, probes, and the one place where the service is put together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import ValidationError
+
+from serve import problems
+from serve.router import Router
+from serve.schemas import Problem, RouteRequest, RouteResponse, response_of, taxonomy_json
+from taxonomy.errors import CommentTooLong, DeadlinePassed, NotReady, RequestInvalid
+
+BODY_FACTOR: Final = 16
+"""Bytes of body for each allowed character: JSON may escape one in 12, and the other fields need room."""
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": Problem, "content": {problems.MEDIA_TYPE: {}}, "description": text}
+    for status, text in {
+        400: "The body is not UTF-8.",
+        413: "The comment is over the limit, which the text states.",
+        422: "A field is at fault; `errors` names it.",
+        503: "Try again: the service is starting, stopping or its engine failed.",
+        504: "The deadline of the request has passed.",
+    }.items()
+}
+
+MakeRouter = Callable[[], Awaitable[Router]]
+
+
+def create_app(make_router: MakeRouter, max_comment: int) -> FastAPI:
+    """The app; `make_router` is awaited once at the start, and its engine closed at the end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.router = router = await make_router()
+        try:
+            yield
+        finally:
+            app.state.router = None
+            await router.close()
+
+    app = FastAPI(
+        title="route-feedback",
+        summary="A customer comment in, routed segments out.",
+        version="1",
+        lifespan=lifespan,
+        openapi_tags=[{"name": "route"}, {"name": "probes"}],
+    )
+    app.state.router = None
+    app.state.max_body = max_comment * BODY_FACTOR
+    app.middleware("http")(_named)
+    problems.install(app)
+    app.post(
+        "/v1/route",
+        response_model=RouteResponse,
+        response_model_exclude_none=True,
+        responses=_PROBLEMS,
+        tags=["route"],
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": RouteRequest.model_json_schema()}},
+            }
+        },
+    )(route)
+    app.get("/v1/taxonomy", tags=["route"], responses={503: _PROBLEMS[503]})(get_taxonomy)
+    app.get("/livez", tags=["probes"], response_class=PlainTextResponse)(livez)
+    app.get("/readyz", tags=["probes"], response_class=PlainTextResponse, responses={503: _PROBLEMS[503]})(readyz)
+    return app
+
+
+async def _named(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Every request has an id, every answer carries it."""
+    request.state.request_id = uuid.uuid4().hex
+    response = await call_next(request)
+    response.headers["X-Request-Id"] = request.state.request_id
+    return response
+
+
+async def route(request: Request) -> RouteResponse:
+    """Cut one comment into segments; give each a path in the taxonomy, an emotion, probabilities and a team."""
+    router = _router(request)
+    asked = await _asked(request)
+    seconds = asked.deadline_ms / 1000 if asked.deadline_ms else None
+    try:
+        async with asyncio.timeout(seconds):
+            answer = await router.route(asked.comment)
+    except TimeoutError:
+        raise DeadlinePassed(f"deadline_ms: {asked.deadline_ms} ms have passed without an answer") from None
+    return response_of(answer, router.pair, asked.id or request.state.request_id, dict(asked.metadata))
+
+
+async def _asked(request: Request) -> RouteRequest:
+    """The body, parsed once: bounded, UTF-8, JSON, the fields we know."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > request.app.state.max_body:
+            raise CommentTooLong(f"the body is over the limit of {request.app.state.max_body} bytes")
+    try:
+        return RouteRequest.model_validate(json.loads(body.decode()))
+    except UnicodeDecodeError as error:
+        raise RequestInvalid(f"the body is not UTF-8 at byte {error.start}; send JSON in UTF-8") from error
+    except json.JSONDecodeError as error:
+        fault = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "", "ctx": {"error": error.msg}}
+        raise RequestValidationError([fault]) from error
+    except ValidationError as error:
+        raise RequestValidationError([f | {"loc": ("body", *f["loc"])} for f in error.errors()]) from error
+
+
+async def get_taxonomy(request: Request) -> JSONResponse:
+    """The active taxonomy: its version, its depth and every leaf with its team and workflow."""
+    return JSONResponse(taxonomy_json(_router(request).pair.taxonomy))
+
+
+async def livez() -> str:
+    """The process runs."""
+    return "ok"
+
+
+async def readyz(request: Request) -> str:
+    """The service takes traffic."""
+    _router(request)
+    return "ok"
+
+
+def _router(request: Request) -> Router:
+    router: Router | None = request.app.state.router
+    if router is None:
+        raise NotReady("the service is starting or stopping")
+    return router

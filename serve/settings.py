@@ -1,0 +1,55 @@
+"""Every setting of the service: `ROUTE_FEEDBACK_*` variables or one YAML file; unknown keys are an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Final
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from taxonomy.bundled import BUNDLED_TAXONOMY
+from taxonomy.chunks import MAX_CHUNKS
+from taxonomy.errors import CallWrong
+
+PREFIX: Final = "ROUTE_FEEDBACK_"
+BUNDLED_CHECKPOINT: Final = FilePath(__file__).parent / "data" / "checkpoint"
+Count = Annotated[int, Field(gt=0)]
+
+
+class Settings(BaseModel):
+    """Frozen; made once by `load_settings`.
+
+    checkpoint: a directory with a manifest, or any base model's directory or hub id.
+    max_comment: longest comment, in Unicode code points. max_chunks: most places where one may be cut.
+    max_model_len: context of the engine in tokens; None takes the model's own. max_num_seqs: comments decoded at once.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    checkpoint: str = str(BUNDLED_CHECKPOINT)
+    taxonomy: FilePath = BUNDLED_TAXONOMY
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    max_comment: Count = 5000
+    max_chunks: Count = MAX_CHUNKS
+    max_model_len: Count | None = None
+    max_num_seqs: Count = 128
+
+
+def load_settings(environment: Mapping[str, str], file: FilePath | None = None, **given: Any) -> Settings:
+    """Settings from a file, over them the environment, over them what was given. Raises CallWrong naming the key."""
+    values: dict[str, Any] = {}
+    if file:
+        try:
+            values |= yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError, TypeError) as error:
+            raise CallWrong(f"settings file {file}: {' '.join(str(error).split())}") from error
+    values |= {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+    values |= {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(f"{PREFIX}{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise CallWrong(f"settings: {faults}") from error

@@ -1,0 +1,93 @@
+"""The one file that knows vLLM's request interface."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path as FilePath
+from typing import Final
+
+from serve.engine import Decoded, Task
+from serve.settings import Settings
+from taxonomy.errors import EngineFailed
+
+_DEFAULTS: Final = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+_BF16_FLAGS: Final = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+class VllmEngine:
+    """vLLM's AsyncLLM in this process (its engine core is a process of its own)."""
+
+    def __init__(self, model: str, settings: Settings) -> None:
+        """Loads the model: about half a minute on a CPU. Raises EngineFailed with vLLM's own words."""
+        for name, value in _DEFAULTS.items():
+            os.environ.setdefault(name, value)
+        # vLLM reads its environment when it is imported.
+        from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
+        from vllm.platforms import current_platform  # noqa: PLC0415
+        from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
+
+        on_cpu = current_platform.is_cpu()
+        arguments = AsyncEngineArgs(
+            model=model,
+            dtype=_cpu_dtype() if on_cpu else "auto",
+            max_model_len=settings.max_model_len,
+            max_num_seqs=settings.max_num_seqs,
+            enforce_eager=on_cpu,
+            enable_prefix_caching=True,
+            logprobs_mode="processed_logprobs",
+            structured_outputs_config={"backend": "guidance"},
+            disable_log_stats=True,
+            trust_remote_code=False,
+            seed=0,
+        )
+        try:
+            self._llm = AsyncLLM.from_engine_args(arguments)
+        except Exception as error:
+            raise EngineFailed(f"vLLM could not start on {model}: {_one_line(error)}") from error
+        self.context: int = self._llm.model_config.max_model_len
+
+    async def decode(self, task: Task) -> Decoded:
+        from vllm import SamplingParams  # noqa: PLC0415
+        from vllm.inputs import TokensPrompt  # noqa: PLC0415
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams  # noqa: PLC0415
+
+        sampling = SamplingParams(
+            temperature=0.0,
+            max_tokens=task.max_tokens,
+            logprobs=0,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            structured_outputs=StructuredOutputsParams(grammar=task.grammar),
+        )
+        prompt = TokensPrompt(prompt_token_ids=list(task.prompt))
+        try:
+            async for output in self._llm.generate(prompt, sampling, task.request_id):
+                if output.finished:
+                    answer = output.outputs[0]
+                    ids = tuple(answer.token_ids)
+                    logprobs = answer.logprobs or []
+                    return Decoded(ids, tuple(at[token].logprob for token, at in zip(ids, logprobs, strict=True)))
+        except Exception as error:
+            raise EngineFailed(f"the engine failed on this comment: {_one_line(error)}") from error
+        raise EngineFailed("the engine ended without an answer")
+
+    async def close(self) -> None:
+        self._llm.shutdown()
+
+
+def _cpu_dtype(cpuinfo: FilePath = FilePath("/proc/cpuinfo")) -> str:
+    """A CPU without bfloat16 instructions emulates them, slower than float32."""
+    try:
+        words = set(cpuinfo.read_text().split())
+    except OSError:
+        return "float32"
+    return "bfloat16" if words & _BF16_FLAGS else "float32"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:500] or type(error).__name__

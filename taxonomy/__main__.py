@@ -1,0 +1,92 @@
+"""`route-feedback taxonomy ...` and `route-feedback checkpoint ...`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path as FilePath
+
+from taxonomy import formats, program
+from taxonomy.bundled import BUNDLED_TAXONOMY
+from taxonomy.checkpoint import read_manifest, verify
+from taxonomy.errors import TaxonomyInvalid
+from taxonomy.labels import LEVELS
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="route-feedback")
+    rooms = parser.add_subparsers(required=True)
+    _taxonomy(rooms.add_parser("taxonomy", help="taxonomy files: YAML, CSV, XLSX, JSON"))
+    _checkpoint(rooms.add_parser("checkpoint", help="checkpoint directories"))
+    return program.run(parser, arguments)
+
+
+def _taxonomy(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True)
+    for name, run, text in (
+        ("validate", _validate, "name every fault of a taxonomy file"),
+        ("stats", _stats, "count its labels, teams and workflows"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("file", type=FilePath, nargs="?", default=BUNDLED_TAXONOMY, help="default: the bundled one")
+        command.add_argument("--json", action="store_true")
+        command.set_defaults(run=run)
+    convert = commands.add_parser("convert", help="write it in another format, by the endings")
+    convert.add_argument("source", type=FilePath)
+    convert.add_argument("target", type=FilePath)
+    convert.set_defaults(run=_convert)
+
+
+def _checkpoint(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("verify", help="every file is there and as it was published")
+    command.add_argument("folder", type=FilePath)
+    command.add_argument("--json", action="store_true")
+    command.set_defaults(run=_verify)
+
+
+def _validate(given: argparse.Namespace) -> int:
+    try:
+        taxonomy = formats.load(given.file)
+    except TaxonomyInvalid as error:
+        faults = [{"where": f.where, "what": f.what, "remedy": f.remedy} for f in error.faults]
+        program.tell({"valid": False, "faults": faults}, str(error), as_json=given.json)
+        return 1
+    text = f"{given.file}: valid, {len(taxonomy.leaves)} leaves, version {taxonomy.version}"
+    program.tell({"valid": True, "version": taxonomy.version, "faults": []}, text, as_json=given.json)
+    return 0
+
+
+def _stats(given: argparse.Namespace) -> int:
+    taxonomy = formats.load(given.file)
+    levels = {
+        LEVELS[depth]: len({leaf.path[: depth + 1] for leaf in taxonomy.leaves}) for depth in range(taxonomy.depth)
+    }
+    teams = Counter(leaf.team or "(none)" for leaf in taxonomy.leaves)
+    workflows = Counter(leaf.workflow or "(none)" for leaf in taxonomy.leaves)
+    lines = [f"version {taxonomy.version}", *(f"{level}: {count}" for level, count in levels.items()), "leaves by team:"]
+    lines += [f"  {count:>5}  {team}" for team, count in teams.most_common()]
+    lines += [f"workflows: {len(workflows)}"]
+    value = {"version": taxonomy.version, "levels": levels, "teams": dict(teams), "workflows": dict(workflows)}
+    program.tell(value, "\n".join(lines), as_json=given.json)
+    return 0
+
+
+def _convert(given: argparse.Namespace) -> int:
+    taxonomy = formats.load(given.source)
+    formats.save(taxonomy, given.target)
+    print(f"{given.target}: {len(taxonomy.leaves)} leaves, version {taxonomy.version}")
+    return 0
+
+
+def _verify(given: argparse.Namespace) -> int:
+    manifest = read_manifest(given.folder)
+    verify(given.folder, manifest)
+    text = f"{given.folder}: {manifest.version} is whole ({len(manifest.files)} files), for taxonomy {manifest.taxonomy}"
+    program.tell({"version": manifest.version, "taxonomy": manifest.taxonomy, "whole": True}, text, as_json=given.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

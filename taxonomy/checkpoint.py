@@ -1,0 +1,99 @@
+"""A checkpoint: a Hugging Face model directory and the `manifest.json` that says what it is and whether it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from taxonomy.errors import CheckpointInvalid
+from taxonomy.labels import CheckpointId
+from taxonomy.prompt import PROMPT_VERSION, PromptStyle
+from taxonomy.tree import Taxonomy
+
+MANIFEST: Final = "manifest.json"
+
+
+class Manifest(BaseModel):
+    """What the service must know of a checkpoint and can check.
+
+    version: hash of the files. files: SHA-256 of each. data: hash and size of each data set by its role.
+    scores: what was measured, by name. training: how long it took and on what.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: CheckpointId
+    files: dict[str, str]
+    taxonomy: str
+    prompt: str
+    prompt_style: PromptStyle
+    base_model: str | None
+    recipe: dict[str, Any]
+    data: dict[str, dict[str, Any]]
+    training: dict[str, Any] = Field(default_factory=dict)
+    scores: dict[str, Any] = Field(default_factory=dict)
+
+
+def hashes(folder: FilePath) -> dict[str, str]:
+    """SHA-256 of every file of a checkpoint but the manifest, by name."""
+    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != MANIFEST)
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def version_of(files: Mapping[str, str]) -> CheckpointId:
+    """The version id that the files' hashes make: the same content has the same id, everywhere."""
+    text = json.dumps(sorted(files.items()))
+    return CheckpointId("ck_" + hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+def publish(folder: FilePath, manifest: Manifest) -> None:
+    """Write the manifest last, by rename: a directory without one is no checkpoint."""
+    unfinished = folder / f".{MANIFEST}.unfinished"
+    unfinished.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    os.replace(unfinished, folder / MANIFEST)
+
+
+def read_manifest(folder: FilePath) -> Manifest:
+    """Raises CheckpointInvalid with what to do."""
+    file = folder / MANIFEST
+    if not folder.is_dir():
+        raise CheckpointInvalid(f"there is no checkpoint directory {folder}; give one with --checkpoint")
+    if not file.is_file():
+        raise CheckpointInvalid(f"{folder} has no {MANIFEST}, so it was never published; train it again to its end")
+    try:
+        return Manifest.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise CheckpointInvalid(f"{file}: {where}: {first['msg']}; publish the checkpoint again") from error
+
+
+def verify(folder: FilePath, manifest: Manifest) -> None:
+    """Every file is there and as it was published. Raises CheckpointInvalid naming those that are not."""
+    now = hashes(folder)
+    wrong = sorted(name for name, digest in manifest.files.items() if now.get(name) != digest)
+    if wrong:
+        states = ", ".join(f"{name} is {'altered' if name in now else 'missing'}" for name in wrong)
+        raise CheckpointInvalid(f"{folder}: {states}; copy the checkpoint again")
+    if version_of(manifest.files) != manifest.version:
+        raise CheckpointInvalid(f"{folder}: the manifest's version is not that of its files; publish it again")
+
+
+def check_pair(manifest: Manifest, taxonomy: Taxonomy) -> None:
+    """The checkpoint was made for this taxonomy and this service's prompt. Raises CheckpointInvalid."""
+    if manifest.prompt_style is PromptStyle.LEARNED and manifest.taxonomy != taxonomy.version:
+        raise CheckpointInvalid(
+            f"checkpoint {manifest.version} was trained on taxonomy {manifest.taxonomy}, this one is "
+            f"{taxonomy.version}; start with the taxonomy it was trained on, or train it on this one"
+        )
+    if manifest.prompt != PROMPT_VERSION:
+        raise CheckpointInvalid(
+            f"checkpoint {manifest.version} answers prompt {manifest.prompt}, this service asks {PROMPT_VERSION}; "
+            "train it again or install the release that it was made with"
+        )

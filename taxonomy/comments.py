@@ -1,0 +1,119 @@
+"""Labelled comments, gold and predictions alike: JSONL, one comment a line.
+
+    {"id": "...", "comment": "...", "segments": [{"content": "...", "L1": "...", ..., "emotion": "negative"}]}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from taxonomy.answer import Part
+from taxonomy.errors import DataInvalid
+from taxonomy.labels import EMOTIONS, LEVELS, Emotion, Path
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A labelled stretch of a comment, in Unicode code points."""
+
+    start: int
+    end: int
+    path: Path
+    emotion: Emotion
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"empty or reversed span {self.start}..{self.end}")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledComment:
+    """A comment with its segments, in order and disjoint; what lies between them is residue."""
+
+    id: str
+    comment: str
+    segments: tuple[Span, ...]
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The segments and the residue between them: laid end to end they are the comment."""
+        parts, at = [], 0
+        for span in self.segments:
+            if at < span.start:
+                parts.append(Part(self.comment[at : span.start]))
+            parts.append(Part(self.comment[span.start : span.end], span.path, span.emotion))
+            at = span.end
+        if at < len(self.comment):
+            parts.append(Part(self.comment[at:]))
+        return tuple(parts)
+
+
+def labelled(id: str, parts: Iterable[Part]) -> LabelledComment:  # noqa: A002 (the field's name)
+    """The comment that the parts, laid end to end, are."""
+    spans, comment = [], ""
+    for part in parts:
+        start = len(comment)
+        comment += part.content
+        if not part.is_residue:
+            spans.append(Span(start, len(comment), part.path, part.emotion))
+    return LabelledComment(id, comment, tuple(spans))
+
+
+def write_comments(comments: Iterable[LabelledComment], file: FilePath) -> int:
+    """Write JSONL; gives the number of comments."""
+    count = 0
+    with file.open("w", encoding="utf-8", newline="") as out:
+        for comment in comments:
+            out.write(json.dumps(_as_json(comment), ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _as_json(comment: LabelledComment) -> dict[str, Any]:
+    segments = [
+        {"content": comment.comment[s.start : s.end]} | dict(zip(LEVELS, s.path, strict=False)) | {"emotion": s.emotion}
+        for s in comment.segments
+    ]
+    return {"id": comment.id, "comment": comment.comment, "segments": segments}
+
+
+def read_comments(file: FilePath) -> Iterator[LabelledComment]:
+    """Read JSONL. Raises DataInvalid with file, line and field."""
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield _from_json(json.loads(line))
+            except (ValueError, TypeError, AttributeError) as error:
+                raise DataInvalid(f"{file}:{number}: {error}") from error
+
+
+def _from_json(row: dict[str, Any]) -> LabelledComment:
+    known = {"id", "comment", "segments"}
+    if missing := known - row.keys():
+        raise ValueError(f"the field {sorted(missing)[0]!r} is missing")
+    if unknown := row.keys() - known:
+        raise ValueError(f"the field {sorted(unknown)[0]!r} is unknown")
+    comment, spans, at = row["comment"], [], 0
+    for index, segment in enumerate(row["segments"]):
+        where = f"segments[{index}]"
+        start = comment.find(_field(segment, "content", where), at)
+        if start < 0:
+            raise ValueError(f"{where}.content is not in the comment after the segment before it")
+        at = start + len(segment["content"])
+        path = tuple(_field(segment, level, where) for level in LEVELS if level in segment)
+        emotions = {name: name for name in EMOTIONS}
+        if segment.get("emotion") not in emotions:
+            raise ValueError(f"{where}.emotion is not one of {', '.join(EMOTIONS)}")
+        spans.append(Span(start, at, path, emotions[segment["emotion"]]))
+    return LabelledComment(row["id"], comment, tuple(spans))
+
+
+def _field(segment: dict[str, Any], name: str, where: str) -> str:
+    value = segment.get(name)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{where}.{name} is not text")
+    return value

@@ -1,0 +1,103 @@
+"""Every error of the project. The HTTP status and whether a retry helps stand on the class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class RouteFeedbackError(Exception):
+    """Base of all errors that we raise on purpose; its text is one line a person can act on."""
+
+    status: int = 500
+    retryable: bool = False
+    exit_code: int = 1
+
+    @property
+    def title(self) -> str:
+        """The error's name in words, for `problem+json`."""
+        name = type(self).__name__
+        return "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip().capitalize()
+
+
+class CallWrong(RouteFeedbackError):
+    """A command was called in a way that cannot work (exit code 2)."""
+
+    status, exit_code = 400, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in a file: where (file and line or cell), what, and what to do about it."""
+
+    where: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}; {self.remedy}"
+
+
+class TaxonomyInvalid(RouteFeedbackError):
+    """A taxonomy file breaks the rules; `faults` holds all of them."""
+
+    status = 422
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        lines = "\n".join(f"  {fault}" for fault in self.faults)
+        super().__init__(f"{len(self.faults)} fault{'s' * (len(self.faults) != 1)} in the taxonomy:\n{lines}")
+
+
+class DataInvalid(RouteFeedbackError):
+    """A data file holds a row that cannot be used; the text names file, line and field."""
+
+    status, exit_code = 422, 1
+
+
+class CommentInvalid(RouteFeedbackError):
+    """The comment cannot be routed as it is (empty, not text)."""
+
+    status = 422
+
+
+class CommentTooLong(CommentInvalid):
+    """The comment is over the limit that the text states."""
+
+    status = 413
+
+
+class RequestInvalid(RouteFeedbackError):
+    """The request cannot be read."""
+
+    status = 400
+
+
+class DeadlinePassed(RouteFeedbackError):
+    """The client's deadline came before the answer."""
+
+    status = 504
+
+
+class CheckpointInvalid(RouteFeedbackError):
+    """A checkpoint directory is missing, incomplete, altered, or made for another taxonomy or prompt."""
+
+    status = 409
+
+
+class EngineFailed(RouteFeedbackError):
+    """The engine could not answer this request."""
+
+    status, retryable = 503, True
+
+
+class NotReady(RouteFeedbackError):
+    """The service is starting or stopping."""
+
+    status, retryable = 503, True
+
+
+class RecipeInvalid(RouteFeedbackError):
+    """A training recipe has an unknown key or an impossible value."""
+
+    exit_code = 2

@@ -1,0 +1,15 @@
+"""The words every room shares: levels, emotions, paths, and the identifiers of versions."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NewType
+
+Emotion = Literal["positive", "neutral", "negative"]
+EMOTIONS: Final[tuple[Emotion, ...]] = ("positive", "neutral", "negative")
+LEVELS: Final = ("L1", "L2", "L3", "L4")
+
+Path = tuple[str, ...]
+"""Labels from L1 down; a leaf is its whole path."""
+
+TaxonomyId = NewType("TaxonomyId", str)
+CheckpointId = NewType("CheckpointId", str)

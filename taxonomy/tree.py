@@ -1,0 +1,88 @@
+"""The taxonomy: leaves of one depth, each a whole path, with its scope, team and workflow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from taxonomy.labels import Path, TaxonomyId
+
+DEFAULT_REVIEW_BELOW = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What an inner node may say of itself; teams and workflows are resolved onto the leaves."""
+
+    description: str = ""
+    synonyms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One class: its path from L1 down, its one-line scope, and who works on it (inheritance resolved)."""
+
+    path: Path
+    description: str = ""
+    synonyms: tuple[str, ...] = ()
+    team: str = ""
+    workflow: str = ""
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """A valid taxonomy: all leaves at one depth (1 to 4), in path order. Made by `taxonomy.formats.load`.
+
+    review_below: a segment whose confidence at any level is under it needs a person's eye (0 to 1).
+    """
+
+    leaves: tuple[Leaf, ...]
+    notes: Mapping[Path, Note] = field(default_factory=dict)
+    review_below: float = DEFAULT_REVIEW_BELOW
+
+    @property
+    def depth(self) -> int:
+        return len(self.leaves[0].path)
+
+    @cached_property
+    def version(self) -> TaxonomyId:
+        """A hash of the content; the order of the leaves and the file's format do not change it."""
+        leaves = sorted([list(x.path), x.description, sorted(x.synonyms), x.team, x.workflow] for x in self.leaves)
+        notes = sorted([list(p), n.description, sorted(n.synonyms)] for p, n in self.notes.items())
+        text = json.dumps([leaves, notes, self.review_below], ensure_ascii=False, separators=(",", ":"))
+        return TaxonomyId("tx_" + hashlib.sha256(text.encode()).hexdigest()[:16])
+
+    @cached_property
+    def _by_path(self) -> dict[Path, Leaf]:
+        return {leaf.path: leaf for leaf in self.leaves}
+
+    @cached_property
+    def _children(self) -> dict[Path, tuple[str, ...]]:
+        children: dict[Path, set[str]] = defaultdict(set)
+        for leaf in self.leaves:
+            for depth, label in enumerate(leaf.path):
+                children[leaf.path[:depth]].add(label)
+        return {path: tuple(sorted(labels)) for path, labels in children.items()}
+
+    def leaf(self, path: Path) -> Leaf:
+        """The leaf at a whole path. KeyError where there is none."""
+        return self._by_path[path]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._by_path
+
+    def children(self, path: Path = ()) -> tuple[str, ...]:
+        """The labels right below a path, sorted; none below a leaf."""
+        return self._children.get(path, ())
+
+
+def taxonomy_of(
+    leaves: Iterable[Leaf], notes: Mapping[Path, Note] | None = None, review_below: float = DEFAULT_REVIEW_BELOW
+) -> Taxonomy:
+    """A taxonomy from valid leaves, put in path order, so that equal content is an equal value."""
+    ordered = tuple(sorted(leaves, key=lambda leaf: leaf.path))
+    return Taxonomy(ordered, dict(sorted((notes or {}).items())), review_below)

@@ -1,0 +1,197 @@
+"""The bundled corpus: comments about smart-home cameras, made by a seeded generator from a hand-written phrasebook.
+
+`train/data/phrasebook.jsonl` holds, for each leaf, hand-written phrasings in four languages, those of the test split
+apart from those of training; `train/data/frames.yaml` holds what customers wrap around an issue, split likewise. Comment
+number i of a split depends on (seed, split, i) alone, so any number can be made, in any order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path as FilePath
+from typing import Any, Final, Literal
+
+import yaml
+
+from taxonomy.answer import Part, joined_residue
+from taxonomy.chunks import chunks
+from taxonomy.comments import LabelledComment, labelled
+from taxonomy.labels import LEVELS, Emotion, Path
+from train.noise import noisy
+
+DATA: Final = FilePath(__file__).parent / "data"
+TRAIN_SIZE: Final = 14_511
+TEST_SIZE: Final = 861
+SEED: Final = 20_26
+
+Split = Literal["train", "test"]
+LANGUAGES: Final = {"en": 0.4, "de": 0.24, "es": 0.18, "fr": 0.18}
+SEGMENT_COUNTS: Final = {1: 0.30, 2: 0.29, 3: 0.20, 4: 0.12, 5: 0.06, 6: 0.03}
+ZIPF_EXPONENT: Final = 1.4
+ZIPF_OFFSET: Final = 8
+SAME_AREA: Final = 0.25
+_SIGNS: Final[dict[str, Emotion]] = {"-": "negative", "0": "neutral", "+": "positive"}
+_ALTERNATIVES: Final = re.compile(r"\(([^()]*\|[^()]*)\)")
+_SLOT: Final = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One hand-written way to express a leaf; `(a|b)` and `{slot}` in the text make variants."""
+
+    text: str
+    emotion: Emotion
+
+
+@dataclass(frozen=True)
+class Phrasebook:
+    """Phrases by split, leaf and language, and the frames around them."""
+
+    phrases: dict[Split, dict[Path, dict[str, tuple[Phrase, ...]]]]
+    frames: dict[str, Any]
+
+    @cached_property
+    def paths(self) -> list[Path]:
+        return sorted(self.phrases["train"])
+
+
+def load_phrasebook(folder: FilePath = DATA) -> Phrasebook:
+    """The bundled phrasebook and frames."""
+    phrases: dict[Split, dict[Path, dict[str, tuple[Phrase, ...]]]] = {"train": {}, "test": {}}
+    with (folder / "phrasebook.jsonl").open(encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            path = tuple(row[level] for level in LEVELS)
+            for split, by_path in phrases.items():
+                by_path[path] = {
+                    language: tuple(Phrase(text[2:], _SIGNS[text[0]]) for text in texts)
+                    for language, texts in row[split].items()
+                }
+    return Phrasebook(phrases, yaml.safe_load((folder / "frames.yaml").read_text(encoding="utf-8")))
+
+
+class Corpus:
+    """Comments of one split, by number."""
+
+    def __init__(self, book: Phrasebook, split: Split, seed: int = SEED) -> None:
+        self.book = book
+        self.split: Split = split
+        self.seed = seed
+        # The same leaves are frequent in both splits, as they are in life.
+        ranked = list(book.paths)
+        random.Random(f"{seed}/ranks").shuffle(ranked)
+        self.ranked = ranked
+        weights = [(rank + 1 + ZIPF_OFFSET) ** -ZIPF_EXPONENT for rank in range(len(ranked))]
+        self._cumulative = list(accumulate(weights))
+        self._areas: dict[str, tuple[list[Path], list[float]]] = {}
+        for path, weight in zip(ranked, weights, strict=True):
+            area = self._areas.setdefault(path[0], ([], []))
+            area[0].append(path)
+            area[1].append(weight)
+
+    def comments(self, count: int, start: int = 0) -> Iterator[LabelledComment]:
+        """Comments number `start` to `start + count - 1`."""
+        for index in range(start, start + count):
+            yield self.comment(index)
+
+    def comment(self, index: int) -> LabelledComment:
+        """Comment number `index`; each of its segments ends on a candidate cut."""
+        for attempt in range(100):
+            rng = random.Random(f"{self.seed}/{self.split}/{index}/{attempt}")
+            parts = noisy(self._parts(rng), rng)
+            if _on_cuts(parts):
+                return labelled(f"{self.split}-{index:06d}", parts)
+        raise RuntimeError(f"comment {index} of {self.split}: noise moved every draw off the candidate cuts")
+
+    def _parts(self, rng: random.Random) -> list[Part]:
+        language = rng.choices(list(LANGUAGES), list(LANGUAGES.values()))[0]
+        count = rng.choices(list(SEGMENT_COUNTS), list(SEGMENT_COUNTS.values()))[0]
+        frames = self.book.frames[language]
+        own = frames[self.split]
+        drawn: list[Part] = []
+        for path in self._leaves(rng, count):
+            drawn += self._residue(rng, own, language, 0.22 if not drawn else 0.1)
+            drawn.append(self._segment(rng, path, language, own))
+        drawn += self._residue(rng, own, language, 0.2)
+        return list(joined_residue(_laid_out(rng, drawn, frames["joins"])))
+
+    def _leaves(self, rng: random.Random, count: int) -> list[Path]:
+        leaves: list[Path] = []
+        while len(leaves) < count:
+            if leaves and rng.random() < SAME_AREA:
+                area = self._areas[leaves[-1][0]]
+                path = rng.choices(*area)[0]
+            else:
+                path = rng.choices(self.ranked, cum_weights=self._cumulative)[0]
+            if path not in leaves:
+                leaves.append(path)
+        return leaves
+
+    def _residue(self, rng: random.Random, own: dict[str, Any], language: str, chance: float) -> list[Part]:
+        if rng.random() >= chance:
+            return []
+        return [Part(self._filled(rng, rng.choice(own["residue"]), language))]
+
+    def _segment(self, rng: random.Random, path: Path, language: str, own: dict[str, Any]) -> Part:
+        phrase = rng.choice(self.book.phrases[self.split][path][language])
+        text = self._filled(rng, phrase.text, language)
+        if rng.random() < 0.25:
+            text = rng.choice(own["opener"]) + text
+        else:
+            text = text[0].upper() + text[1:]
+        if text[-1] not in ".!?" and rng.random() < 0.22:
+            text += rng.choice(own["tail"][phrase.emotion])
+        if rng.random() < 0.08:
+            text += " " + rng.choice(self.book.frames["emoji"][phrase.emotion])
+        return Part(text, path, phrase.emotion)
+
+    def _filled(self, rng: random.Random, text: str, language: str) -> str:
+        slots = self.book.frames["slots"]
+        text = _ALTERNATIVES.sub(lambda match: rng.choice(match[1].split("|")), text)
+        return _SLOT.sub(
+            lambda match: rng.choice(slots["month"][language] if match[1] == "month" else slots[match[1]]), text
+        )
+
+
+def _laid_out(rng: random.Random, drawn: Sequence[Part], joins: Sequence[str]) -> Iterator[Part]:
+    """Put an end and a space, a line break, or a comma and a conjunction between the parts."""
+    joined_on = False
+    for index, part in enumerate(drawn):
+        text = part.content
+        if joined_on:
+            text = rng.choice(joins) + text[0].lower() + text[1:]
+        last = index == len(drawn) - 1
+        following = None if last else drawn[index + 1]
+        joined_on = bool(following and following.path and part.path and text[-1].isalnum() and rng.random() < 0.2)
+        yield Part(text + _ending(rng, text, last=last, joined_on=joined_on), part.path, part.emotion)
+
+
+def _ending(rng: random.Random, text: str, *, last: bool, joined_on: bool) -> str:
+    if joined_on:
+        return rng.choice([", ", ", ", "; ", " - "])
+    end = "" if not text[-1].isalnum() else rng.choices([".", "!", "...", "!!", ""], [70, 12, 4, 4, 10])[0]
+    if last:
+        return end
+    if not end and text[-1].isalnum():
+        return "\n"
+    return end + rng.choices([" ", "\n", "  ", "\n\n"], [86, 9, 3, 2])[0]
+
+
+def _on_cuts(parts: Sequence[Part]) -> bool:
+    comment = "".join(part.content for part in parts)
+    cuts = set(accumulate(len(chunk) for chunk in chunks(comment)))
+    return cuts.issuperset(accumulate(len(part.content) for part in parts))
+
+
+def fingerprint(comments: Sequence[LabelledComment]) -> str:
+    """A hash of a data set's content, for manifests and cards."""
+    digest = hashlib.sha256()
+    for comment in comments:
+        digest.update(repr((comment.id, comment.comment, comment.segments)).encode())
+    return digest.hexdigest()[:16]

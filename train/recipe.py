@@ -1,0 +1,69 @@
+"""A recipe: everything that decides a training run, in one YAML file. Unknown keys are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from taxonomy.errors import CallWrong, RecipeInvalid
+
+Count = Annotated[int, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Architecture(_Strict):
+    """A Qwen3 decoder made from scratch. `hidden` is a multiple of `head`."""
+
+    vocabulary: Count = 8192
+    hidden: Count = 320
+    layers: Count = 4
+    intermediate: Count = 960
+    head: Count = 64
+    context: Count = 32_768
+
+
+class Optimisation(_Strict):
+    """Learning rate (peak), its warm-up share, and the batch; `comments` is how many comments are seen in all."""
+
+    comments: Count
+    batch: Count = 32
+    learning_rate: Annotated[float, Field(gt=0)] = 1.5e-3
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    prompt_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """BPE dropout on the comment in the prompt: the same words in other pieces, against learning them by heart."""
+
+
+class Recipe(_Strict):
+    """One run on the bundled corpus's generator.
+
+    corpus: how many training comments exist; where `optimisation.comments` is larger, they are seen several times.
+    loss: `decisions` (cross-entropy at decisions) or `completion` (on every token of the answer).
+    """
+
+    seed: int = 0
+    corpus: Count = 14_511
+    architecture: Architecture = Architecture()
+    optimisation: Optimisation
+    loss: Literal["decisions", "completion"] = "decisions"
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """What the weights are saved in; the training itself is float32."""
+
+
+def load_recipe(file: FilePath) -> Recipe:
+    """Raises CallWrong (no such file) or RecipeInvalid naming the key."""
+    if not file.is_file():
+        raise CallWrong(f"there is no recipe {file}")
+    try:
+        return Recipe.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise RecipeInvalid(f"{file}: not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
+        raise RecipeInvalid(f"{file}: {faults}") from error

@@ -1,0 +1,88 @@
+"""One training run, read downward: corpus, tokenizer, rows, model, fit, publish."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from taxonomy.answer import written
+from taxonomy.automaton import Automaton
+from taxonomy.bundled import bundled_taxonomy
+from taxonomy.checkpoint import Manifest, hashes, publish, version_of
+from taxonomy.comments import LabelledComment
+from taxonomy.errors import CallWrong
+from taxonomy.prompt import PROMPT_VERSION, Prompt, PromptStyle
+from taxonomy.tokens import Tokens
+from taxonomy.tree import Taxonomy
+from train.corpus import SEED, Corpus, fingerprint, load_phrasebook
+from train.encode import encode
+from train.recipe import Recipe
+from train.sft import Batches, fit, fresh_model
+from train.tokenizer import learn_tokenizer
+
+
+def run(recipe: Recipe, out: FilePath, say: Callable[[str], None]) -> Manifest:
+    """Train by the recipe and publish a checkpoint in `out` (which must not hold one). Raises CallWrong."""
+    if out.exists() and any(out.iterdir()):
+        raise CallWrong(f"{out} is not empty; give another --out or remove it")
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(os.cpu_count() or 1)
+    taxonomy = bundled_taxonomy()
+
+    say(f"making {recipe.corpus} training comments")
+    comments = list(Corpus(load_phrasebook(), "train").comments(recipe.corpus))
+    say("learning the tokenizer")
+    shape = recipe.architecture
+    tokenizer = learn_tokenizer(_tokenizer_texts(comments, taxonomy), shape.vocabulary, shape.context)
+    tokens = Tokens(tokenizer)
+    say("encoding")
+    automaton = Automaton(taxonomy, tokens)
+    prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
+    rows = list(encode(tqdm(comments, unit=" comments", leave=False), automaton, prompt, recipe.loss))
+    model = fresh_model(shape, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, recipe.seed)
+    data = Batches(rows, recipe.optimisation.batch, recipe.optimisation.comments, tokens.eos, recipe.seed)
+    say(f"training {model.num_parameters() / 1e6:.1f} M parameters for {len(data)} steps of {recipe.optimisation.batch}")
+    started = time.monotonic()
+    figures = fit(model, data, recipe.optimisation, out, recipe.seed)
+    seconds = time.monotonic() - started
+
+    model.to(getattr(torch, recipe.dtype)).save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    files = hashes(out)
+    manifest = Manifest(
+        version=version_of(files),
+        files=files,
+        taxonomy=taxonomy.version,
+        prompt=PROMPT_VERSION,
+        prompt_style=PromptStyle.LEARNED,
+        base_model=None,
+        recipe=recipe.model_dump(),
+        data={"train": _described(comments)},
+        training={"seconds": round(seconds), "steps": len(data), "loss": figures["train_loss"], **_machine()},
+    )
+    publish(out, manifest)
+    return manifest
+
+
+def _tokenizer_texts(comments: Iterable[LabelledComment], taxonomy: Taxonomy) -> Iterable[str]:
+    """Comments and answers as they will be seen, and every label once more: rare ones are to be few tokens too."""
+    for comment in comments:
+        yield comment.comment
+        yield written(comment.parts)
+    for leaf in taxonomy.leaves:
+        yield from leaf.path
+
+
+def _described(comments: Sequence[LabelledComment]) -> dict[str, Any]:
+    return {"comments": len(comments), "seed": SEED, "fingerprint": fingerprint(comments)}
+
+
+def _machine() -> dict[str, Any]:
+    return {"torch": torch.__version__, "machine": platform.machine(), "cores": os.cpu_count()}

@@ -1,0 +1,116 @@
+"""Supervised fine-tuning: cross-entropy at the learned positions only; logits are computed nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM, Trainer, TrainingArguments
+from transformers.trainer_callback import ProgressCallback
+
+from train.encode import Row, batches
+from train.recipe import Architecture, Optimisation
+
+Batch = dict[str, torch.Tensor]
+
+
+def fresh_model(architecture: Architecture, vocabulary: int, pad: int, eos: int, seed: int) -> Qwen3ForCausalLM:
+    """A Qwen3 decoder with random weights, tied embeddings, drawn from the seed."""
+    torch.manual_seed(seed)
+    heads = architecture.hidden // architecture.head
+    config = Qwen3Config(
+        vocab_size=vocabulary,
+        hidden_size=architecture.hidden,
+        num_hidden_layers=architecture.layers,
+        intermediate_size=architecture.intermediate,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        head_dim=architecture.head,
+        max_position_embeddings=architecture.context,
+        tie_word_embeddings=True,
+        pad_token_id=pad,
+        eos_token_id=eos,
+        bos_token_id=None,
+        attn_implementation="sdpa",
+    )
+    return Qwen3ForCausalLM(config)
+
+
+class Batches(Dataset[Batch]):
+    """Whole batches in their final order, for `epochs` passes over the rows; item i is step i."""
+
+    def __init__(self, rows: Sequence[Row], size: int, count: int, pad: int, seed: int) -> None:
+        self.rows, self.pad = rows, pad
+        self.order: list[list[int]] = []
+        epoch = 0
+        while sum(map(len, self.order)) < count:
+            self.order += batches(rows, size, seed + epoch)
+            epoch += 1
+        while self.order and sum(map(len, self.order)) - len(self.order[-1]) >= count:
+            self.order.pop()
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, step: int) -> Batch:
+        rows = [self.rows[i] for i in self.order[step]]
+        width = max(len(row.tokens) for row in rows)
+        # Padding stands on the right: under causal attention no token sees it, so no mask is needed.
+        tokens = torch.full((len(rows), width), self.pad, dtype=torch.long)
+        at, wanted = [], []
+        for i, row in enumerate(rows):
+            tokens[i, : len(row.tokens)] = torch.from_numpy(row.tokens).long()
+            at.append(torch.from_numpy(row.learned).long() - 1 + i * width)
+            wanted.append(torch.from_numpy(row.tokens[row.learned]).long())
+        return {"tokens": tokens, "at": torch.cat(at), "wanted": torch.cat(wanted)}
+
+
+class LearnedPositionsTrainer(Trainer):
+    """The Trainer with a loss over the learned positions alone."""
+
+    def compute_loss(
+        self, model: PreTrainedModel, inputs: Batch, return_outputs: bool = False, **_: Any
+    ) -> torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        decoder = self.accelerator.unwrap_model(model)
+        hidden = decoder.model(input_ids=inputs["tokens"], use_cache=False).last_hidden_state
+        chosen = hidden.reshape(-1, hidden.shape[-1])[inputs["at"]]
+        loss = torch.nn.functional.cross_entropy(decoder.lm_head(chosen), inputs["wanted"])
+        return (loss, {}) if return_outputs else loss
+
+
+def fit(
+    model: PreTrainedModel, data: Batches, optimisation: Optimisation, out: FilePath, seed: int
+) -> dict[str, float]:
+    """Train in place, one batch a step in the data's order; gives the run's figures (seconds, loss)."""
+    arguments = TrainingArguments(
+        output_dir=str(out),
+        num_train_epochs=1,
+        per_device_train_batch_size=1,
+        learning_rate=optimisation.learning_rate,
+        warmup_steps=round(optimisation.warmup * len(data)),
+        lr_scheduler_type="cosine",
+        weight_decay=optimisation.weight_decay,
+        adam_beta2=0.95,
+        max_grad_norm=1.0,
+        optim="adamw_torch_fused",
+        logging_steps=50,
+        save_strategy="no",
+        report_to=[],
+        seed=seed,
+        train_sampling_strategy="sequential",
+        remove_unused_columns=False,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_num_workers=0,
+    )
+    trainer = LearnedPositionsTrainer(model=model, args=arguments, train_dataset=data, data_collator=_only)
+    result = trainer.train()
+    return {key: float(value) for key, value in result.metrics.items()}
+
+
+def _only(items: list[Batch]) -> Batch:
+    """The data set's items are whole batches already."""
+    (batch,) = items
+    return batch

@@ -78,7 +78,9 @@ def score(gold: Sequence[LabelledComment], predicted: Sequence[LabelledComment])
             total[name] += tally
     levels = {name: total[name] for name in LEVELS if name in total}
     leaf = list(levels)[-1]
-    return Scores(levels, total["span"], total["emotion"], _interval([t.get(leaf, Tally(0, 0, 0)) for t in per_comment]))
+    return Scores(
+        levels, total["span"], total["emotion"], _interval([t.get(leaf, Tally(0, 0, 0)) for t in per_comment])
+    )
 
 
 def _tallies(gold: LabelledComment, predicted: LabelledComment) -> dict[str, Tally]:
@@ -103,5 +105,3 @@ def _interval(tallies: Sequence[Tally], draws: int = 1000, seed: int = 0) -> tup
         f1s.append(2 * right / both if both else 0.0)
     low, high = np.quantile(f1s, [0.025, 0.975])
     return float(low), float(high)
-
-

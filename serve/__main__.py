@@ -141,7 +141,9 @@ async def _write(out: FilePath | None, requests: list[dict[str, Any]], ask: Ask)
     """Answers in the order of the requests, written as they come; those that fail are named and counted."""
     failed = 0
     with out.open("w", encoding="utf-8") if out else nullcontext(sys.stdout) as target:
-        for start in tqdm(range(0, len(requests), AT_ONCE), unit=f"x{AT_ONCE} comments", disable=len(requests) < AT_ONCE):
+        for start in tqdm(
+            range(0, len(requests), AT_ONCE), unit=f"x{AT_ONCE} comments", disable=len(requests) < AT_ONCE
+        ):
             batch = requests[start : start + AT_ONCE]
             answers = await asyncio.gather(*map(ask, batch), return_exceptions=True)
             failed += _write_batch(target, zip(batch, answers, strict=True))

@@ -55,6 +55,7 @@ def create_app(make_router: MakeRouter, max_comment: int) -> FastAPI:
         openapi_tags=[{"name": "route"}, {"name": "probes"}],
     )
     app.state.router = None
+    app.state.max_comment = max_comment
     app.state.max_body = max_comment * BODY_FACTOR
     app.middleware("http")(_named)
     problems.install(app)
@@ -104,14 +105,17 @@ async def _asked(request: Request) -> RouteRequest:
     async for piece in request.stream():
         body += piece
         if len(body) > request.app.state.max_body:
-            raise CommentTooLong(f"the body is over the limit of {request.app.state.max_body} bytes")
+            limits = f"{request.app.state.max_comment} characters, the whole body {request.app.state.max_body} bytes"
+            raise CommentTooLong(f"comment is too long: it may have {limits}")
     try:
         return RouteRequest.model_validate(json.loads(body.decode()))
     except UnicodeDecodeError as error:
         raise RequestInvalid(f"the body is not UTF-8 at byte {error.start}; send JSON in UTF-8") from error
     except json.JSONDecodeError as error:
-        fault = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "", "ctx": {"error": error.msg}}
-        raise RequestValidationError([fault]) from error
+        message = f"not JSON: {error.msg} at character {error.pos}"
+        raise RequestValidationError([{"loc": ("body",), "msg": message}]) from error
+    except RecursionError as error:
+        raise RequestValidationError([{"loc": ("body",), "msg": "nested too deeply"}]) from error
     except ValidationError as error:
         raise RequestValidationError([f | {"loc": ("body", *f["loc"])} for f in error.errors()]) from error
 

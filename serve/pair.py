@@ -80,7 +80,9 @@ def _tokenizer(model: str) -> PreTrainedTokenizerFast:
         tokenizer = AutoTokenizer.from_pretrained(model)
     except Exception as error:  # the hub, the file system and the parser raise whatever they like
         what = " ".join(str(error).split())[:300]
-        raise CheckpointInvalid(f"{model}: its tokenizer cannot be loaded ({what}); check the path or hub id") from error
+        raise CheckpointInvalid(
+            f"{model}: its tokenizer cannot be loaded ({what}); check the path or hub id"
+        ) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast) or not tokenizer.chat_template:
         raise CheckpointInvalid(f"{model} has no fast tokenizer with a chat template; use a chat model that has both")
     return tokenizer

@@ -38,7 +38,9 @@ def problem(
 def _response(
     request: Request, status: int, title: str, detail: str, *, retryable: bool, errors: list[dict[str, str]]
 ) -> JSONResponse:
-    kind = "about:blank" if title == HTTPStatus(status).phrase else f"urn:route-feedback:{title.lower().replace(' ', '-')}"
+    kind = (
+        "about:blank" if title == HTTPStatus(status).phrase else f"urn:route-feedback:{title.lower().replace(' ', '-')}"
+    )
     body = Problem(
         type=kind,
         title=title,
@@ -66,10 +68,8 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
         raise error
     errors = []
     for fault in error.errors():
-        path = [str(part) for part in fault["loc"][1:]]
-        if fault["type"] == "json_invalid":
-            path, fault = [], fault | {"msg": f"not JSON: {fault['ctx']['error']} at character {fault['loc'][-1]}"}
-        errors.append({"field": ".".join(path) or "body", "message": fault["msg"]})
+        path = ".".join(str(part) for part in fault["loc"][1:])
+        errors.append({"field": path or "body", "message": fault["msg"]})
     detail = "; ".join(f"{e['field']}: {e['message']}" for e in errors)
     return _response(request, 422, "Request invalid", detail, retryable=False, errors=errors)
 
@@ -81,6 +81,6 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.exception("%s: unexpected", request.state.request_id, exc_info=error)
+    log.error("%s: unexpected", request.state.request_id, exc_info=error)
     title = HTTPStatus.INTERNAL_SERVER_ERROR.phrase
     return problem(request, 500, title, "an unexpected error; the log has it under this request_id")

@@ -29,7 +29,9 @@ def _taxonomy(parser: argparse.ArgumentParser) -> None:
         ("stats", _stats, "count its labels, teams and workflows"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument("file", type=FilePath, nargs="?", default=BUNDLED_TAXONOMY, help="default: the bundled one")
+        command.add_argument(
+            "file", type=FilePath, nargs="?", default=BUNDLED_TAXONOMY, help="default: the bundled one"
+        )
         command.add_argument("--json", action="store_true")
         command.set_defaults(run=run)
     convert = commands.add_parser("convert", help="write it in another format, by the endings")
@@ -65,7 +67,11 @@ def _stats(given: argparse.Namespace) -> int:
     }
     teams = Counter(leaf.team or "(none)" for leaf in taxonomy.leaves)
     workflows = Counter(leaf.workflow or "(none)" for leaf in taxonomy.leaves)
-    lines = [f"version {taxonomy.version}", *(f"{level}: {count}" for level, count in levels.items()), "leaves by team:"]
+    lines = [
+        f"version {taxonomy.version}",
+        *(f"{level}: {count}" for level, count in levels.items()),
+        "leaves by team:",
+    ]
     lines += [f"  {count:>5}  {team}" for team, count in teams.most_common()]
     lines += [f"workflows: {len(workflows)}"]
     value = {"version": taxonomy.version, "levels": levels, "teams": dict(teams), "workflows": dict(workflows)}
@@ -83,7 +89,9 @@ def _convert(given: argparse.Namespace) -> int:
 def _verify(given: argparse.Namespace) -> int:
     manifest = read_manifest(given.folder)
     verify(given.folder, manifest)
-    text = f"{given.folder}: {manifest.version} is whole ({len(manifest.files)} files), for taxonomy {manifest.taxonomy}"
+    text = (
+        f"{given.folder}: {manifest.version} is whole ({len(manifest.files)} files), for taxonomy {manifest.taxonomy}"
+    )
     program.tell({"version": manifest.version, "taxonomy": manifest.taxonomy, "whole": True}, text, as_json=given.json)
     return 0
 

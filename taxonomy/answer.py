@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from taxonomy.labels import EMOTIONS, LEVELS, Emotion, Path
+from taxonomy.labels import EMOTIONS, LEVELS, Emotion, Path, emotion_named
 
 OPEN: Final = '[{"content":"'
 NEXT: Final = ',{"content":"'
@@ -74,8 +74,7 @@ def read(answer: str) -> tuple[Part, ...]:
 
 def _part(entry: dict[str, str]) -> Part:
     path = tuple(entry[level] for level in LEVELS if level in entry)
-    emotions = {name: name for name in EMOTIONS}
-    return Part(entry["content"], path, emotions[entry["emotion"]] if path else "neutral")
+    return Part(entry["content"], path, emotion_named(entry["emotion"]) if path else "neutral")
 
 
 def joined_residue(parts: Iterable[Part]) -> tuple[Part, ...]:

@@ -1,8 +1,8 @@
 """The language of valid answers in tokens: at each step the tokens that may follow.
 
-The taxonomy's part is compiled once for a (taxonomy, tokenizer); a comment adds only its chunks. Each piece of an answer
-(a chunk, a label, the JSON between them) is tokenised on its own, so an answer has exactly one sequence of tokens. A
-step with one possible token is forced; the others are decisions, and only they carry information.
+The taxonomy's part is compiled once for a (taxonomy, tokenizer); a comment adds only its chunks. Each piece of an
+answer (a chunk, a label, the JSON between them) is tokenised on its own, so an answer has exactly one sequence of
+tokens. A step with one possible token is forced; the others are decisions, and only they carry information.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any, Final
@@ -56,7 +55,7 @@ def publish(folder: FilePath, manifest: Manifest) -> None:
     """Write the manifest last, by rename: a directory without one is no checkpoint."""
     unfinished = folder / f".{MANIFEST}.unfinished"
     unfinished.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    os.replace(unfinished, folder / MANIFEST)
+    unfinished.replace(folder / MANIFEST)
 
 
 def read_manifest(folder: FilePath) -> Manifest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import regex
 from icu4py.breakers import SentenceBreaker
@@ -38,7 +39,7 @@ def chunks(comment: str, limit: int = MAX_CHUNKS) -> tuple[str, ...]:
 def _clauses(sentence: str) -> list[str]:
     ends = [match.end() for match in _CLAUSE_END.finditer(sentence)]
     bounds = [0, *ends, len(sentence)]
-    return [sentence[start:end] for start, end in zip(bounds, bounds[1:], strict=False) if start < end]
+    return [sentence[start:end] for start, end in pairwise(bounds) if start < end]
 
 
 def _wordy(pieces: list[str]) -> list[str]:

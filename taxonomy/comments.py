@@ -1,6 +1,6 @@
 """Labelled comments, gold and predictions alike: JSONL, one comment a line.
 
-    {"id": "...", "comment": "...", "segments": [{"content": "...", "L1": "...", ..., "emotion": "negative"}]}
+{"id": "...", "comment": "...", "segments": [{"content": "...", "L1": "...", ..., "emotion": "negative"}]}
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from taxonomy.answer import Part
 from taxonomy.errors import DataInvalid
-from taxonomy.labels import EMOTIONS, LEVELS, Emotion, Path
+from taxonomy.labels import LEVELS, Emotion, Path, emotion_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,9 @@ def read_comments(file: FilePath) -> Iterator[LabelledComment]:
 def _from_json(row: dict[str, Any]) -> LabelledComment:
     known = {"id", "comment", "segments"}
     if missing := known - row.keys():
-        raise ValueError(f"the field {sorted(missing)[0]!r} is missing")
+        raise ValueError(f"the field {min(missing)!r} is missing")
     if unknown := row.keys() - known:
-        raise ValueError(f"the field {sorted(unknown)[0]!r} is unknown")
+        raise ValueError(f"the field {min(unknown)!r} is unknown")
     comment, spans, at = row["comment"], [], 0
     for index, segment in enumerate(row["segments"]):
         where = f"segments[{index}]"
@@ -105,10 +105,11 @@ def _from_json(row: dict[str, Any]) -> LabelledComment:
             raise ValueError(f"{where}.content is not in the comment after the segment before it")
         at = start + len(segment["content"])
         path = tuple(_field(segment, level, where) for level in LEVELS if level in segment)
-        emotions = {name: name for name in EMOTIONS}
-        if segment.get("emotion") not in emotions:
-            raise ValueError(f"{where}.emotion is not one of {', '.join(EMOTIONS)}")
-        spans.append(Span(start, at, path, emotions[segment["emotion"]]))
+        try:
+            emotion = emotion_named(segment.get("emotion"))
+        except ValueError as error:
+            raise ValueError(f"{where}.{error}") from error
+        spans.append(Span(start, at, path, emotion))
     return LabelledComment(row["id"], comment, tuple(spans))
 
 

@@ -6,7 +6,16 @@ from typing import Final, Literal, NewType
 
 Emotion = Literal["positive", "neutral", "negative"]
 EMOTIONS: Final[tuple[Emotion, ...]] = ("positive", "neutral", "negative")
-LEVELS: Final = ("L1", "L2", "L3", "L4")
+LEVELS: Final[tuple[str, ...]] = ("L1", "L2", "L3", "L4")
+
+
+def emotion_named(name: object) -> Emotion:
+    """The emotion of that name. Raises ValueError with those there are."""
+    for emotion in EMOTIONS:
+        if emotion == name:
+            return emotion
+    raise ValueError(f"emotion is not one of {', '.join(EMOTIONS)}")
+
 
 Path = tuple[str, ...]
 """Labels from L1 down; a leaf is its whole path."""

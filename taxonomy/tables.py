@@ -156,7 +156,7 @@ def write_xlsx(taxonomy: Taxonomy, file: FilePath) -> None:
 
 def _written(taxonomy: Taxonomy) -> Iterable[list[str]]:
     levels = LEVELS[: taxonomy.depth]
-    has_synonyms = any(x.synonyms for x in (*taxonomy.leaves, *taxonomy.notes.values()))
+    has_synonyms = any(leaf.synonyms for leaf in taxonomy.leaves) or any(n.synonyms for n in taxonomy.notes.values())
     if taxonomy.review_below != DEFAULT_REVIEW_BELOW:
         yield [_REVIEW, repr(taxonomy.review_below)]
     yield [*levels, "description", *(["synonyms"] if has_synonyms else []), "team", "workflow"]

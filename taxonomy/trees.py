@@ -1,18 +1,19 @@
 """YAML and JSON taxonomy files: the tree, with team and workflow inherited down the path.
 
-    review_below: 0.5          # optional
-    nodes:
-      - name: Delivery
-        team: logistics        # holds for all below, unless a node says otherwise
-        children:
-          - name: Late Parcel
-            description: the parcel came after the promised day
-            synonyms: [delay]
+review_below: 0.5          # optional
+nodes:
+  - name: Delivery
+    team: logistics        # holds for all below, unless a node says otherwise
+    children:
+      - name: Late Parcel
+        description: the parcel came after the promised day
+        synonyms: [delay]
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
@@ -30,6 +31,7 @@ from taxonomy.validate import Row, taxonomy_from_rows
 _TEXT_KEYS = ("name", "description", "team", "workflow")
 _KEYS = {*_TEXT_KEYS, "synonyms", "children"}
 _STRING = "tag:yaml.org,2002:str"
+_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}")
 
 
 class Inherited(NamedTuple):
@@ -54,7 +56,7 @@ def read_json(file: FilePath) -> Taxonomy:
     # The composer knows lines but reads some JSON escapes otherwise: values from one text, lines from the other.
     root = _compose(file, json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f"))
     with suppress(TaxonomyInvalid):
-        _take_marks(root, _compose(file, text))
+        _take_marks(root, _compose(file, _ESCAPE.sub("?", text)))
     return _taxonomy(file, root)
 
 

@@ -61,9 +61,11 @@ def _text_faults(rows: Sequence[Row]) -> list[Fault]:
                 faults.append(Fault(row.where, f"{name} {text!r} holds a control character", "remove it"))
             if text != text.strip():
                 faults.append(Fault(row.where, f"{name} {text!r} begins or ends with a space", "trim it"))
-        for synonym in row.synonyms:
-            if not synonym or "|" in synonym:
-                faults.append(Fault(row.where, f"synonym {synonym!r} is empty or holds '|'", "reword it"))
+        faults += [
+            Fault(row.where, f"synonym {synonym!r} is empty or holds '|'", "reword it")
+            for synonym in row.synonyms
+            if not synonym or "|" in synonym
+        ]
         for name, text in named[: len(row.path)]:
             if not text.strip():
                 faults.append(Fault(row.where, f"{name} is empty", "name it"))

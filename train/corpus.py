@@ -1,8 +1,8 @@
 """The bundled corpus: comments about smart-home cameras, made by a seeded generator from a hand-written phrasebook.
 
 `train/data/phrasebook.jsonl` holds, for each leaf, hand-written phrasings in four languages, those of the test split
-apart from those of training; `train/data/frames.yaml` holds what customers wrap around an issue, split likewise. Comment
-number i of a split depends on (seed, split, i) alone, so any number can be made, in any order.
+apart from those of training; `train/data/frames.yaml` holds what customers wrap around an issue, split likewise.
+Comment number i of a split depends on (seed, split, i) alone, so any number can be made, in any order.
 """
 
 from __future__ import annotations
@@ -57,6 +57,10 @@ class Phrasebook:
     phrases: dict[Split, dict[Path, dict[str, tuple[Phrase, ...]]]]
     frames: dict[str, Any]
 
+    def ways(self, path: Path) -> int:
+        """How many phrasings of a leaf there are for training."""
+        return sum(map(len, self.phrases["train"][path].values()))
+
     @cached_property
     def paths(self) -> list[Path]:
         return sorted(self.phrases["train"])
@@ -83,9 +87,10 @@ class Corpus:
         self.book = book
         self.split: Split = split
         self.seed = seed
-        # The same leaves are frequent in both splits, as they are in life.
+        # What customers write about often they say in many ways; the same leaves are frequent in both splits.
         ranked = list(book.paths)
         random.Random(f"{seed}/ranks").shuffle(ranked)
+        ranked.sort(key=book.ways, reverse=True)
         self.ranked = ranked
         weights = [(rank + 1 + ZIPF_OFFSET) ** -ZIPF_EXPONENT for rank in range(len(ranked))]
         self._cumulative = list(accumulate(weights))
@@ -105,7 +110,7 @@ class Corpus:
         for attempt in range(100):
             rng = random.Random(f"{self.seed}/{self.split}/{index}/{attempt}")
             parts = noisy(self._parts(rng), rng)
-            if _on_cuts(parts):
+            if on_cuts(parts):
                 return labelled(f"{self.split}-{index:06d}", parts)
         raise RuntimeError(f"comment {index} of {self.split}: noise moved every draw off the candidate cuts")
 
@@ -141,10 +146,8 @@ class Corpus:
     def _segment(self, rng: random.Random, path: Path, language: str, own: dict[str, Any]) -> Part:
         phrase = rng.choice(self.book.phrases[self.split][path][language])
         text = self._filled(rng, phrase.text, language)
-        if rng.random() < 0.25:
-            text = rng.choice(own["opener"]) + text
-        else:
-            text = text[0].upper() + text[1:]
+        opened = rng.random() < 0.25
+        text = rng.choice(own["opener"]) + text if opened else text[0].upper() + text[1:]
         if text[-1] not in ".!?" and rng.random() < 0.22:
             text += rng.choice(own["tail"][phrase.emotion])
         if rng.random() < 0.08:
@@ -183,7 +186,8 @@ def _ending(rng: random.Random, text: str, *, last: bool, joined_on: bool) -> st
     return end + rng.choices([" ", "\n", "  ", "\n\n"], [86, 9, 3, 2])[0]
 
 
-def _on_cuts(parts: Sequence[Part]) -> bool:
+def on_cuts(parts: Sequence[Part]) -> bool:
+    """Whether each part ends on a candidate cut of the whole comment."""
     comment = "".join(part.content for part in parts)
     cuts = set(accumulate(len(chunk) for chunk in chunks(comment)))
     return cuts.issuperset(accumulate(len(part.content) for part in parts))

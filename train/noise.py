@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 import unicodedata
 from collections.abc import Sequence
 
 from taxonomy.answer import Part
 
 _NEIGHBOURS = dict(zip("qwertyuiopasdfghjklzxcvbnm", "wertyuiopoasdfghjkkzxcvbn", strict=False))
+_WORD_AND_SPACE = re.compile(r"\s*\S+\s*")
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
 
 
@@ -24,6 +26,16 @@ def noisy(parts: Sequence[Part], rng: random.Random) -> list[Part]:
     rate = rng.choices([0.0, 0.004, 0.012], [55, 30, 15])[0]
     texts = [_mistyped(text, rate, rng) for text in texts]
     return [Part(text, part.path, part.emotion) for text, part in zip(texts, parts, strict=True)]
+
+
+def words_left_out(parts: Sequence[Part], rate: float, rng: random.Random) -> list[Part]:
+    """The same parts with words missing here and there; each part keeps its last word, so that its end stays."""
+    return [Part(_thinned(part.content, rate, rng), part.path, part.emotion) for part in parts]
+
+
+def _thinned(text: str, rate: float, rng: random.Random) -> str:
+    *words, last = _WORD_AND_SPACE.findall(text) or [text]
+    return "".join([*(word for word in words if rng.random() >= rate), last])
 
 
 def _without_accents(text: str) -> str:

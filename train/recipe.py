@@ -36,8 +36,8 @@ class Optimisation(_Strict):
     learning_rate: Annotated[float, Field(gt=0)] = 1.5e-3
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    prompt_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """BPE dropout on the comment in the prompt: the same words in other pieces, against learning them by heart."""
+    word_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of words left out of every second comment, anew each time it is seen: against learning by heart."""
 
 
 class Recipe(_Strict):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -16,13 +17,14 @@ from taxonomy.answer import written
 from taxonomy.automaton import Automaton
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint import Manifest, hashes, publish, version_of
-from taxonomy.comments import LabelledComment
+from taxonomy.comments import LabelledComment, labelled
 from taxonomy.errors import CallWrong
 from taxonomy.prompt import PROMPT_VERSION, Prompt, PromptStyle
 from taxonomy.tokens import Tokens
 from taxonomy.tree import Taxonomy
-from train.corpus import SEED, Corpus, fingerprint, load_phrasebook
+from train.corpus import SEED, Corpus, fingerprint, load_phrasebook, on_cuts
 from train.encode import encode
+from train.noise import words_left_out
 from train.recipe import Recipe
 from train.sft import Batches, fit, fresh_model
 from train.tokenizer import learn_tokenizer
@@ -45,10 +47,13 @@ def run(recipe: Recipe, out: FilePath, say: Callable[[str], None]) -> Manifest:
     say("encoding")
     automaton = Automaton(taxonomy, tokens)
     prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
-    rows = list(encode(tqdm(comments, unit=" comments", leave=False), automaton, prompt, recipe.loss))
+    seen = tqdm(exposures(comments, recipe), total=recipe.optimisation.comments, unit=" comments", leave=False)
+    rows = list(encode(seen, automaton, prompt, recipe.loss))
     model = fresh_model(shape, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, recipe.seed)
-    data = Batches(rows, recipe.optimisation.batch, recipe.optimisation.comments, tokens.eos, recipe.seed)
-    say(f"training {model.num_parameters() / 1e6:.1f} M parameters for {len(data)} steps of {recipe.optimisation.batch}")
+    data = Batches(rows, recipe.optimisation.batch, tokens.eos, recipe.seed)
+    say(
+        f"training {model.num_parameters() / 1e6:.1f} M parameters for {len(data)} steps of {recipe.optimisation.batch}"
+    )
     started = time.monotonic()
     figures = fit(model, data, recipe.optimisation, out, recipe.seed)
     seconds = time.monotonic() - started
@@ -69,6 +74,16 @@ def run(recipe: Recipe, out: FilePath, say: Callable[[str], None]) -> Manifest:
     )
     publish(out, manifest)
     return manifest
+
+
+def exposures(comments: Sequence[LabelledComment], recipe: Recipe) -> Iterator[LabelledComment]:
+    """The comments as often as the recipe has them seen; every second time with words left out."""
+    rate = recipe.optimisation.word_dropout
+    for index in range(recipe.optimisation.comments):
+        comment = comments[index % len(comments)]
+        rng = random.Random(f"{recipe.seed}/{index}")
+        parts = words_left_out(comment.parts, rate, rng) if rate and rng.random() < 0.5 else comment.parts  # noqa: PLR2004
+        yield labelled(comment.id, parts) if on_cuts(parts) else comment
 
 
 def _tokenizer_texts(comments: Iterable[LabelledComment], taxonomy: Taxonomy) -> Iterable[str]:

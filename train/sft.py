@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM, Trainer, TrainingArguments
-from transformers.trainer_callback import ProgressCallback
 
 from train.encode import Row, batches
 from train.recipe import Architecture, Optimisation
@@ -40,17 +39,11 @@ def fresh_model(architecture: Architecture, vocabulary: int, pad: int, eos: int,
 
 
 class Batches(Dataset[Batch]):
-    """Whole batches in their final order, for `epochs` passes over the rows; item i is step i."""
+    """Whole batches in their final order; item i is step i."""
 
-    def __init__(self, rows: Sequence[Row], size: int, count: int, pad: int, seed: int) -> None:
+    def __init__(self, rows: Sequence[Row], size: int, pad: int, seed: int) -> None:
         self.rows, self.pad = rows, pad
-        self.order: list[list[int]] = []
-        epoch = 0
-        while sum(map(len, self.order)) < count:
-            self.order += batches(rows, size, seed + epoch)
-            epoch += 1
-        while self.order and sum(map(len, self.order)) - len(self.order[-1]) >= count:
-            self.order.pop()
+        self.order = batches(rows, size, seed)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -68,11 +61,15 @@ class Batches(Dataset[Batch]):
         return {"tokens": tokens, "at": torch.cat(at), "wanted": torch.cat(wanted)}
 
 
-class LearnedPositionsTrainer(Trainer):
+class LearnedPositionsTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped to us
     """The Trainer with a loss over the learned positions alone."""
 
     def compute_loss(
-        self, model: PreTrainedModel, inputs: Batch, return_outputs: bool = False, **_: Any
+        self,
+        model: PreTrainedModel,
+        inputs: Batch,
+        return_outputs: bool = False,
+        **_: Any,
     ) -> torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]:
         decoder = self.accelerator.unwrap_model(model)
         hidden = decoder.model(input_ids=inputs["tokens"], use_cache=False).last_hidden_state

@@ -1,0 +1,105 @@
+"""What tests share: one real service on the bundled checkpoint, and the same app on a scripted engine."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+
+from serve.app import create_app
+from serve.engine import Engine, ScriptedEngine
+from serve.pair import Pair, load_pair
+from serve.router import Router
+from serve.settings import Settings, load_settings
+from serve.start import start_router
+
+T = TypeVar("T")
+START_S = 300
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    return load_settings({})
+
+
+@pytest.fixture(scope="session")
+def pair(settings: Settings) -> Pair:
+    return load_pair(settings)
+
+
+@pytest.fixture(scope="session")
+def scripted(pair: Pair) -> ScriptedEngine:
+    """Takes the first allowed token with a log-probability that tells decisions from forced tokens."""
+    return ScriptedEngine(pair.automaton, lambda allowed: (allowed[0], -0.1))
+
+
+@pytest.fixture(scope="session")
+def scripted_router(pair: Pair, scripted: ScriptedEngine, settings: Settings) -> Router:
+    return Router(pair, scripted, settings, context=32_768)
+
+
+@pytest.fixture(scope="session")
+def client(scripted_router: Router, settings: Settings) -> Iterator[TestClient]:
+    """The app over a scripted engine, for what does not depend on a model."""
+
+    async def made() -> Router:
+        return scripted_router
+
+    with TestClient(create_app(made, settings.max_comment), raise_server_exceptions=False) as client:
+        yield client
+
+
+@dataclass
+class Live:
+    """A real service in a thread of its own: vLLM, the bundled checkpoint, a real socket."""
+
+    settings: Settings
+    url: str = ""
+    router: Router | None = None
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+
+    @property
+    def engine(self) -> Engine:
+        assert self.router
+        return self.router._engine
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine where the engine lives."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(START_S)
+
+
+@pytest.fixture(scope="session")
+def live(settings: Settings) -> Iterator[Live]:
+    live = Live(settings)
+    ready = threading.Event()
+
+    async def made() -> Router:
+        live.router = start_router(settings)
+        return live.router
+
+    config = uvicorn.Config(create_app(made, settings.max_comment), port=0, log_level="warning", access_log=False)
+    server = uvicorn.Server(config)
+
+    async def main() -> None:
+        serving = asyncio.create_task(server.serve())
+        while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn offers no event)
+            await asyncio.sleep(0.1)
+        if server.started:
+            live.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        ready.set()
+        await serving
+
+    thread = threading.Thread(target=lambda: live.loop.run_until_complete(main()), name="live-service")
+    thread.start()
+    assert ready.wait(START_S), "the service did not start in time"
+    assert live.url, "the service did not start; its log says why"
+    yield live
+    server.should_exit = True
+    thread.join(60)
+    assert not thread.is_alive(), "the service did not stop"

@@ -1,0 +1,113 @@
+"""What every engine keeps: the scripted one and the real vLLM, held to the same."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from serve.answer import answer_of
+from serve.engine import Decoded, Engine, ScriptedEngine, Task
+from serve.pair import Pair
+from serve.router import Router
+from taxonomy.errors import EngineFailed
+from tests.conftest import Live
+
+COMMENTS = [
+    "The night picture is blurry, and the parcel came late.",
+    "Die App stürzt ständig ab! 😡 Sonst alles gut.",
+    "ok",
+    'He wrote "no refund" \\ and left.\nTwice!',
+]
+
+
+class Bench:
+    """An engine with the loop that it lives on."""
+
+    def __init__(self, engine: Engine, router: Router, live: Live | None) -> None:
+        self.engine, self.router, self._live = engine, router, live
+
+    def decode(self, *tasks: Task) -> list[Decoded]:
+        async def all_at_once() -> list[Decoded]:
+            return await asyncio.gather(*map(self.engine.decode, tasks))
+
+        return self._live.run(all_at_once()) if self._live else asyncio.run(all_at_once())
+
+    def cancel_midway(self, task: Task) -> None:
+        async def cancelled() -> None:
+            running = asyncio.create_task(self.engine.decode(task))
+            await asyncio.sleep(0)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+        if self._live:
+            self._live.run(cancelled())
+        else:
+            asyncio.run(cancelled())
+
+
+@pytest.fixture(params=["scripted", "vllm"])
+def bench(request: pytest.FixtureRequest, scripted_router: Router) -> Bench:
+    if request.param == "scripted":
+        return Bench(scripted_router._engine, scripted_router, None)
+    live: Live = request.getfixturevalue("live")
+    assert live.router
+    return Bench(live.engine, live.router, live)
+
+
+def test_an_answer_is_in_the_language_with_a_logprob_a_token(bench: Bench, pair: Pair) -> None:
+    for comment, decoded in zip(COMMENTS, bench.decode(*map(bench.router.task, COMMENTS)), strict=True):
+        assert answer_of(comment, decoded, pair)
+        assert all(logprob <= 0 for logprob in decoded.logprobs)
+        assert decoded.tokens[-1] == pair.tokens.eos
+
+
+def test_decoding_is_greedy_alone_or_among_others(bench: Bench) -> None:
+    tasks = [bench.router.task(comment) for comment in COMMENTS]
+    together = bench.decode(*tasks)
+    alone = [bench.decode(replace(task, request_id=task.request_id + "-again"))[0] for task in tasks]
+    assert [d.tokens for d in together] == [d.tokens for d in alone]
+    for one, other in zip(together, alone, strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-3)
+
+
+def test_a_cancelled_task_leaves_the_engine_working(bench: Bench, pair: Pair) -> None:
+    bench.cancel_midway(bench.router.task(COMMENTS[0]))
+    (decoded,) = bench.decode(bench.router.task(COMMENTS[1]))
+    assert answer_of(COMMENTS[1], decoded, pair)
+
+
+def test_forced_tokens_cost_no_probability(live: Live, pair: Pair) -> None:
+    """Where our automaton leaves no choice vLLM is sure too, as long as it spells the answer as we do."""
+    assert live.router
+    for comment in COMMENTS:
+        task = live.router.task(comment)
+        (decoded,) = Bench(live.engine, live.router, live).decode(task)
+        walk = pair.automaton.walk(task.chunks)
+        for token, logprob in zip(decoded.tokens, decoded.logprobs, strict=True):
+            if token not in walk.allowed:
+                break  # another spelling of the same text, which the text grammar allows
+            if len(walk.allowed) == 1 and token == pair.tokens.eos:
+                assert logprob == pytest.approx(0, abs=1e-4)
+            walk.advance(token)
+
+
+def test_a_refused_task_is_an_engine_failure(live: Live, pair: Pair) -> None:
+    assert live.router
+    task = replace(live.router.task(COMMENTS[0]), grammar="this is no grammar")
+    with pytest.raises(EngineFailed, match="failed on this comment"):
+        Bench(live.engine, live.router, live).decode(task)
+    (decoded,) = Bench(live.engine, live.router, live).decode(live.router.task(COMMENTS[1]))
+    assert answer_of(COMMENTS[1], decoded, pair)
+
+
+def test_a_decoded_answer_pairs_tokens_with_logprobs() -> None:
+    with pytest.raises(ValueError, match="2 tokens with 1"):
+        Decoded((1, 2), (0.0,))
+
+
+def test_the_scripted_engine_is_an_engine(scripted: ScriptedEngine) -> None:
+    engine: Engine = scripted
+    asyncio.run(engine.close())
+    asyncio.run(engine.close())

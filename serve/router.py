@@ -44,7 +44,8 @@ class Router:
         if (longest := self._longest_answer(pieces)) > room:
             needed = f"{len(prompt)} tokens to ask and up to {longest} to answer"
             raise CommentTooLong(f"comment is too long: it takes {needed}, the limit is {self._context}")
-        text = grammar(pieces, self.pair.label_rules).definition
+        spelt = self.pair.tokens.spells_special(comment)
+        text = grammar(pieces, self.pair.label_rules, is_forced=not spelt).definition
         return Task(uuid.uuid4().hex, tuple(prompt), pieces, text, room)
 
     def _longest_answer(self, pieces: tuple[str, ...]) -> int:

@@ -16,12 +16,17 @@ from taxonomy.labels import EMOTIONS, Path
 from taxonomy.tree import Taxonomy
 
 
-def grammar(chunks: Sequence[str], labels: str) -> CFG:
-    """The grammar of a comment's answers. `labels` is `label_rules(taxonomy)`, the same for every comment."""
+def grammar(chunks: Sequence[str], labels: str, *, is_forced: bool = True) -> CFG:
+    """The grammar of a comment's answers. `labels` is `label_rules(taxonomy)`, the same for every comment.
+
+    is_forced: whether llguidance may tokenise forced text as it would any text. It must not where the comment spells
+    out a special token: it would take the spelling for the token itself, and then refuse it.
+    """
     if not chunks:
         raise ValueError("a comment without chunks has no answer")
     last = len(chunks) - 1
-    rules = [f"start: {_text(OPEN)} c0"]
+    options = [] if is_forced else ['%llguidance {"no_forcing": true}']
+    rules = [*options, f"start: {_text(OPEN)} c0"]
     for index, chunk in enumerate(chunks[:-1]):
         text = _text(escaped(chunk))
         rules.append(f"c{index}: {text} c{index + 1} | {text} CLOSE {_text(NEXT)} c{index + 1}")

@@ -30,8 +30,13 @@ class Tokens:
         self.eos: int = tokenizer.eos_token_id
         self._template = tokenizer.backend_tokenizer
         spec = json.loads(self._template.to_str())
+        self._added = tuple(token["content"] for token in spec["added_tokens"])
         # Without its added tokens a tokenizer knows no control token: "<|im_end|>" is a few plain characters to it.
         self._plain = Tokenizer.from_str(json.dumps(spec | {"added_tokens": [], "post_processor": None}))
+
+    def spells_special(self, text: str) -> bool:
+        """Whether the text spells out one of the tokenizer's added tokens."""
+        return any(added in text for added in self._added)
 
     def template(self, text: str) -> list[int]:
         """Our own text: the chat template's special tokens are recognised."""

@@ -14,7 +14,7 @@ from taxonomy.answer import Part
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.comments import LabelledComment
 from taxonomy.labels import EMOTIONS, Path
-from train.corpus import SEED, TEST_SIZE, TRAIN_SIZE, Corpus, Phrasebook, fingerprint, load_phrasebook
+from train.corpus import SEED, TEST_SIZE, TRAIN_SIZE, Corpus, Phrasebook, fingerprint, load_phrasebook, variants
 
 _WORD: Final = re.compile(r"[^\W\d_]{3,}")
 _STOP: Final = frozenset(
@@ -113,20 +113,25 @@ def _baseline(scores: Scores) -> Iterable[str]:
 
 
 def shared_phrases(book: Phrasebook) -> int:
-    """Phrasings of one leaf and language that stand in both splits."""
+    """Phrasings of one leaf and language that stand in both splits, all their variants counted."""
     return sum(
-        len({p.text for p in phrases} & {p.text for p in book.phrases["test"][path][language]})
+        len(_variants(p.text for p in phrases) & _variants(p.text for p in book.phrases["test"][path][language]))
         for path, languages in book.phrases["train"].items()
         for language, phrases in languages.items()
     )
 
 
 def shared_frames(book: Phrasebook) -> int:
-    """Openers, tails and residue sentences that stand in both splits."""
+    """Openers, tails and residue sentences that stand in both splits, all their variants counted."""
     return sum(
-        len(set(_texts(book.frames[language]["train"])) & set(_texts(book.frames[language]["test"])))
+        len(_variants(_texts(book.frames[language]["train"])) & _variants(_texts(book.frames[language]["test"])))
         for language in ("en", "de", "es", "fr")
     )
+
+
+def _variants(templates: Iterable[str]) -> set[str]:
+    """Every text that the alternatives of the templates spell, without case."""
+    return {variant.casefold() for template in templates for variant in variants(template)}
 
 
 def _texts(frames: object) -> Iterable[str]:

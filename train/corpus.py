@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, product
 from pathlib import Path as FilePath
 from typing import Any, Final, Literal
 
@@ -37,6 +37,7 @@ SEGMENT_COUNTS: Final = {1: 0.30, 2: 0.29, 3: 0.20, 4: 0.12, 5: 0.06, 6: 0.03}
 ZIPF_EXPONENT: Final = 1.4
 ZIPF_OFFSET: Final = 8
 SAME_AREA: Final = 0.25
+SAID_TWICE: Final = 0.15
 _SIGNS: Final[dict[str, Emotion]] = {"-": "negative", "0": "neutral", "+": "positive"}
 _ALTERNATIVES: Final = re.compile(r"\(([^()]*\|[^()]*)\)")
 _SLOT: Final = re.compile(r"\{(\w+)\}")
@@ -144,12 +145,18 @@ class Corpus:
         return [Part(self._filled(rng, rng.choice(own["residue"]), language))]
 
     def _segment(self, rng: random.Random, path: Path, language: str, own: dict[str, Any]) -> Part:
-        phrase = rng.choice(self.book.phrases[self.split][path][language])
+        phrases = self.book.phrases[self.split][path][language]
+        phrase = rng.choice(phrases)
         text = self._filled(rng, phrase.text, language)
-        opened = rng.random() < 0.25
-        text = rng.choice(own["opener"]) + text if opened else text[0].upper() + text[1:]
-        if text[-1] not in ".!?" and rng.random() < 0.22:
-            text += rng.choice(own["tail"][phrase.emotion])
+        opened = rng.random() < 0.22
+        text = self._filled(rng, rng.choice(own["opener"]), language) + text if opened else text[0].upper() + text[1:]
+        again = [other for other in phrases if other.emotion == phrase.emotion and other != phrase]
+        if again and rng.random() < SAID_TWICE:
+            # One issue said in two ways is one segment: where it ends is a matter of topic, not of punctuation.
+            said = self._filled(rng, rng.choice(again).text, language)
+            text += rng.choice([", ", "; ", " - "] if text[-1].isalnum() else [" "]) + said
+        if text[-1] not in ".!?" and rng.random() < 0.2:
+            text += self._filled(rng, rng.choice(own["tail"][phrase.emotion]), language)
         if rng.random() < 0.08:
             text += " " + rng.choice(self.book.frames["emoji"][phrase.emotion])
         return Part(text, path, phrase.emotion)
@@ -160,6 +167,13 @@ class Corpus:
         return _SLOT.sub(
             lambda match: rng.choice(slots["month"][language] if match[1] == "month" else slots[match[1]]), text
         )
+
+
+def variants(template: str) -> Iterator[str]:
+    """Every text that the `(a|b)` of a template spell; slots stay."""
+    pieces = _ALTERNATIVES.split(template)
+    choices = [piece.split("|") if index % 2 else [piece] for index, piece in enumerate(pieces)]
+    return map("".join, product(*choices))
 
 
 def _laid_out(rng: random.Random, drawn: Sequence[Part], joins: Sequence[str]) -> Iterator[Part]:

@@ -44,6 +44,7 @@ class Recipe(_Strict):
     """One run on the bundled corpus's generator.
 
     corpus: how many training comments exist; where `optimisation.comments` is larger, they are seen several times.
+    word_vectors: begin with embeddings in which words and labels that go together lie together.
     loss: `decisions` (cross-entropy at decisions) or `completion` (on every token of the answer).
     """
 
@@ -51,6 +52,7 @@ class Recipe(_Strict):
     corpus: Count = 14_511
     architecture: Architecture = Architecture()
     optimisation: Optimisation
+    word_vectors: bool = False
     loss: Literal["decisions", "completion"] = "decisions"
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """What the weights are saved in; the training itself is float32."""

@@ -23,10 +23,11 @@ from taxonomy.prompt import PROMPT_VERSION, Prompt, PromptStyle
 from taxonomy.tokens import Tokens
 from taxonomy.tree import Taxonomy
 from train.corpus import SEED, Corpus, fingerprint, load_phrasebook, on_cuts
+from train.embeddings import word_vectors
 from train.encode import encode
 from train.noise import words_left_out
 from train.recipe import Recipe
-from train.sft import Batches, fit, fresh_model
+from train.sft import Batches, begin_with, fit, fresh_model
 from train.tokenizer import learn_tokenizer
 
 
@@ -50,6 +51,9 @@ def run(recipe: Recipe, out: FilePath, say: Callable[[str], None]) -> Manifest:
     seen = tqdm(exposures(comments, recipe), total=recipe.optimisation.comments, unit=" comments", leave=False)
     rows = list(encode(seen, automaton, prompt, recipe.loss))
     model = fresh_model(shape, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, recipe.seed)
+    if recipe.word_vectors:
+        say("placing the embeddings")
+        begin_with(model, word_vectors(comments, tokens, len(tokenizer), shape.hidden, recipe.seed))
     data = Batches(rows, recipe.optimisation.batch, tokens.eos, recipe.seed)
     say(
         f"training {model.num_parameters() / 1e6:.1f} M parameters for {len(data)} steps of {recipe.optimisation.batch}"

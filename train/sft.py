@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM, Trainer, TrainingArguments
 
+from train.embeddings import Matrix
 from train.encode import Row, batches
 from train.recipe import Architecture, Optimisation
 
@@ -36,6 +37,15 @@ def fresh_model(architecture: Architecture, vocabulary: int, pad: int, eos: int,
         attn_implementation="sdpa",
     )
     return Qwen3ForCausalLM(config)
+
+
+def begin_with(model: PreTrainedModel, vectors: Matrix) -> None:
+    """Let word vectors be what the embeddings begin with, at twice the length of fresh weights (tried: 1, 2, 4)."""
+    weight = model.get_input_embeddings().weight
+    begun = torch.from_numpy(vectors)
+    begun *= 2 * weight.detach().norm(dim=1).mean() / begun.norm(dim=1).mean()
+    with torch.no_grad():
+        weight.copy_(begun)
 
 
 class Batches(Dataset[Batch]):

@@ -35,7 +35,7 @@ def test_comments_of_the_test_split_keep_the_contract(live: Live) -> None:
 
 @pytest.mark.parametrize("name", ODD_BUT_RIGHT)
 def test_odd_text_is_answered_end_to_end(live: Live, name: str) -> None:
-    comment = ODD_BUT_RIGHT[name]
+    comment = ODD_BUT_RIGHT[name][:300]  # their whole length is tried without a model
     response = httpx.post(f"{live.url}/v1/route", json={"comment": comment}, timeout=120)
     assert response.status_code == 200, response.text
     assert "".join(span["content"] for span in spans_of(response.json())) == comment

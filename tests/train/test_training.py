@@ -1,0 +1,130 @@
+"""Recipes, rows and a real, very short training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from serve.settings import BUNDLED_CHECKPOINT
+from taxonomy.automaton import Automaton
+from taxonomy.bundled import bundled_taxonomy
+from taxonomy.checkpoint import read_manifest, verify
+from taxonomy.errors import CallWrong, RecipeInvalid
+from taxonomy.prompt import Prompt, PromptStyle
+from taxonomy.tokens import Tokens
+from tests.tokenizers import tokenizer_of_kind
+from train.corpus import Corpus, load_phrasebook
+from train.encode import Row, batches, encode
+from train.recipe import Architecture, Optimisation, Recipe, load_recipe
+from train.run import run
+from train.sft import Batches, LearnedPositionsTrainer, fresh_model
+
+RECIPES = Path("train/recipes")
+TINY = Recipe(
+    corpus=40,
+    architecture=Architecture(vocabulary=600, hidden=64, layers=1, intermediate=64, context=2048),
+    optimisation=Optimisation(comments=48, batch=8),
+)
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    tokenizer = tokenizer_of_kind("bundled")
+    tokens = Tokens(tokenizer)
+    taxonomy = bundled_taxonomy()
+    prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
+    comments = Corpus(load_phrasebook(), "train").comments(40)
+    return list(encode(comments, Automaton(taxonomy, tokens), prompt))
+
+
+@pytest.mark.parametrize("file", sorted(RECIPES.glob("*.yaml")), ids=lambda file: str(file.name))
+def test_the_shipped_recipes_are_valid(file: Path) -> None:
+    assert load_recipe(file).optimisation.comments
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("optimisation: {comments: 5}\nlearning_rate: 1", "learning_rate: Extra inputs are not permitted"),
+        ("optimisation: {comments: 5, lr: 1}", "optimisation.lr: Extra inputs"),
+        ("optimisation: {comments: 0}", "optimisation.comments: Input should be greater than 0"),
+        ("seed: 1", "optimisation: Field required"),
+        ("loss: everything\noptimisation: {comments: 5}", "loss: Input should be 'decisions' or 'completion'"),
+        ("- a", "the file"),
+        (": {", "not YAML"),
+    ],
+)
+def test_a_wrong_recipe_names_the_key(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(RecipeInvalid, match=said):
+        load_recipe(tmp_path / "r.yaml")
+
+
+def test_only_decisions_are_learned_and_they_are_few(rows: list[Row]) -> None:
+    for row in rows:
+        assert 0 < len(row.learned) < len(row.tokens) / 3
+        assert (np.diff(row.learned) > 0).all()
+
+
+def test_batches_hold_every_row_once_and_depend_on_the_seed_alone(rows: list[Row]) -> None:
+    made = batches(rows, 8, seed=3)
+    assert sorted(i for batch in made for i in batch) == list(range(len(rows)))
+    assert made == batches(rows, 8, seed=3)
+    assert made != batches(rows, 8, seed=4)
+
+
+def test_the_loss_is_that_of_each_row_alone(rows: list[Row]) -> None:
+    """Padding and neighbours in the batch change nothing."""
+    tokenizer = tokenizer_of_kind("bundled")
+    shape = Architecture(vocabulary=len(tokenizer), hidden=64, layers=2, intermediate=64, context=4096)
+    model = fresh_model(shape, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, seed=0)
+    batch = Batches(rows[:6], 6, tokenizer.pad_token_id, seed=0)[0]
+    together = loss_of(model, batch).item() * len(batch["at"])
+    alone = 0.0
+    for row in rows[:6]:
+        logits = model(input_ids=torch.from_numpy(row.tokens).long()[None]).logits[0]
+        wanted = torch.from_numpy(row.tokens[row.learned]).long()
+        alone += torch.nn.functional.cross_entropy(logits[row.learned - 1], wanted, reduction="sum").item()
+    assert together == pytest.approx(alone, rel=1e-4)
+
+
+def loss_of(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    class Bare(LearnedPositionsTrainer):
+        def __init__(self) -> None:
+            self.accelerator = self
+
+        @staticmethod
+        def unwrap_model(model: torch.nn.Module) -> torch.nn.Module:
+            return model
+
+    loss = Bare().compute_loss(model, batch)
+    assert isinstance(loss, torch.Tensor)
+    return loss
+
+
+def test_a_run_publishes_a_whole_checkpoint_and_the_same_one_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    first = run(TINY, tmp_path / "a", said.append)
+    second = run(TINY, tmp_path / "b", said.append)
+    assert first.version == second.version
+    assert first.taxonomy == bundled_taxonomy().version
+    verify(tmp_path / "a", read_manifest(tmp_path / "a"))
+    assert any("training" in line for line in said)
+    with pytest.raises(CallWrong, match="is not empty"):
+        run(TINY, tmp_path / "a", said.append)
+
+
+def test_the_bundled_checkpoint_is_whole_small_and_made_by_the_shipped_recipe() -> None:
+    manifest = read_manifest(BUNDLED_CHECKPOINT)
+    verify(BUNDLED_CHECKPOINT, manifest)
+    recipe = yaml.safe_load((RECIPES / "bundled.yaml").read_text())
+    assert manifest.recipe == Recipe.model_validate(recipe).model_dump()
+    assert manifest.taxonomy == bundled_taxonomy().version
+    assert (BUNDLED_CHECKPOINT / "model.safetensors").stat().st_size <= 24 * 2**20
+    config = json.loads((BUNDLED_CHECKPOINT / "config.json").read_text())
+    assert config["architectures"] == ["Qwen3ForCausalLM"]

@@ -8,7 +8,7 @@ from importlib import import_module
 ROOMS = {
     "serve": ("serve", "the service over HTTP"),
     "route": ("serve", "route a comment or a file without HTTP, or by asking a running service"),
-    "taxonomy": ("taxonomy", "validate, stats, convert"),
+    "taxonomy": ("taxonomy", "validate, stats, convert, diff, migrate"),
     "checkpoint": ("taxonomy", "verify a checkpoint directory"),
     "train": ("train", "make a checkpoint from a recipe"),
     "corpus": ("train", "write comments of the bundled corpus, or its card"),

@@ -65,12 +65,12 @@ def _serve(given: argparse.Namespace) -> int:
             where = f"{settings.host}:{settings.port}"
             raise CallWrong(f"cannot listen on {where} ({error.strerror}); choose another --port or --host") from error
         # A wrong checkpoint or taxonomy is named before the engine's half minute.
-        load_pair(settings)
+        pair = load_pair(settings)
         print(f"route-feedback: loading {settings.checkpoint} (about a minute)", file=sys.stderr, flush=True)
         address = f"http://{settings.host}:{listening.getsockname()[1]}"
 
         async def made() -> Router:
-            router = start_router(settings)
+            router = start_router(settings, pair)
             print(_ready(address, router), file=sys.stderr, flush=True)
             return router
 
@@ -113,7 +113,8 @@ async def _route_all(given: argparse.Namespace, requests: list[dict[str, Any]]) 
     if given.url:
         async with httpx.AsyncClient(base_url=given.url, timeout=600) as client:
             return await _write(given.out, requests, lambda request: _ask_service(client, request))
-    router = start_router(_settings(given))
+    settings = _settings(given)
+    router = start_router(settings, load_pair(settings))
     try:
         return await _write(given.out, requests, lambda request: _ask_router(router, request))
     finally:

@@ -44,7 +44,7 @@ def load_settings(environment: Mapping[str, str], file: FilePath | None = None, 
     if file:
         try:
             values |= yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError, TypeError) as error:
+        except (OSError, yaml.YAMLError, TypeError, ValueError) as error:
             raise CallWrong(f"settings file {file}: {' '.join(str(error).split())}") from error
     values |= {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
     values |= {name: value for name, value in given.items() if value is not None}

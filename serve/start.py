@@ -1,15 +1,14 @@
-"""The composition root: settings in, a router on a real engine out."""
+"""The composition root: settings and a pair in, a router on a real engine out."""
 
 from __future__ import annotations
 
-from serve.pair import load_pair
+from serve.pair import Pair
 from serve.router import Router
 from serve.settings import Settings
 from serve.vllm_engine import VllmEngine
 
 
-def start_router(settings: Settings) -> Router:
-    """Load the pair, then the engine. Raises what is wrong with either before it takes traffic."""
-    pair = load_pair(settings)
+def start_router(settings: Settings, pair: Pair) -> Router:
+    """Start an engine on the pair's model. Raises EngineFailed before it takes traffic."""
     engine = VllmEngine(pair.model, settings)
     return Router(pair, engine, settings, engine.context)

@@ -10,6 +10,8 @@ from pathlib import Path as FilePath
 from taxonomy import formats, program
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.checkpoint import read_manifest, verify
+from taxonomy.comments import read_comments, write_comments
+from taxonomy.diff import changed_fields, diff, migrated
 from taxonomy.errors import TaxonomyInvalid
 from taxonomy.labels import LEVELS
 
@@ -38,6 +40,17 @@ def _taxonomy(parser: argparse.ArgumentParser) -> None:
     convert.add_argument("source", type=FilePath)
     convert.add_argument("target", type=FilePath)
     convert.set_defaults(run=_convert)
+    compare = commands.add_parser("diff", help="what changed from one taxonomy to the next")
+    compare.add_argument("old", type=FilePath)
+    compare.add_argument("new", type=FilePath)
+    compare.add_argument("--json", action="store_true")
+    compare.set_defaults(run=_diff)
+    migrate = commands.add_parser("migrate", help="carry labelled comments (JSONL) over to the next taxonomy")
+    migrate.add_argument("data", type=FilePath)
+    migrate.add_argument("--from", dest="old", type=FilePath, required=True)
+    migrate.add_argument("--to", dest="new", type=FilePath, required=True)
+    migrate.add_argument("--out", type=FilePath, required=True)
+    migrate.set_defaults(run=_migrate)
 
 
 def _checkpoint(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +96,33 @@ def _convert(given: argparse.Namespace) -> int:
     taxonomy = formats.load(given.source)
     formats.save(taxonomy, given.target)
     print(f"{given.target}: {len(taxonomy.leaves)} leaves, version {taxonomy.version}")
+    return 0
+
+
+def _diff(given: argparse.Namespace) -> int:
+    change = diff(formats.load(given.old), formats.load(given.new))
+    lines = [f"moved    {' > '.join(old)}\n      to {' > '.join(new)}" for old, new in change.moved.items()]
+    lines += [f"removed  {' > '.join(path)}" for path in change.removed]
+    lines += [f"added    {' > '.join(path)}" for path in change.added]
+    lines += [f"changed  {' > '.join(new.path)}: {', '.join(changed_fields(old, new))}" for old, new in change.changed]
+    program.tell(change.as_json(), "\n".join(lines) or "no leaf differs", as_json=given.json)
+    return 0
+
+
+def _migrate(given: argparse.Namespace) -> int:
+    new = formats.load(given.new)
+    change = diff(formats.load(given.old), new)
+    out, homeless = [], 0
+    for comment in read_comments(given.data):
+        carried, lost = migrated(comment, change, new)
+        out.append(carried)
+        homeless += len(lost)
+        for path in lost:
+            print(f"{given.data}: {comment.id}: the new taxonomy has no {' > '.join(path)}", file=sys.stderr)
+    if homeless:
+        print(f"{homeless} segments need a new label; {given.out} is not written", file=sys.stderr)
+        return 1
+    print(f"{given.out}: {write_comments(out, given.out)} comments for {new.version}")
     return 0
 
 

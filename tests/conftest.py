@@ -75,12 +75,12 @@ class Live:
 
 
 @pytest.fixture(scope="session")
-def live(settings: Settings) -> Iterator[Live]:
+def live(settings: Settings, pair: Pair) -> Iterator[Live]:
     live = Live(settings)
     ready = threading.Event()
 
     async def made() -> Router:
-        live.router = start_router(settings)
+        live.router = start_router(settings, pair)
         return live.router
 
     config = uvicorn.Config(create_app(made, settings.max_comment), port=0, log_level="warning", access_log=False)

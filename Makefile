@@ -38,6 +38,10 @@ setup: .venv/.set-up  ## make .venv from locks/cpu.txt
 	       $(PIP) --require-hashes -r locks/cpu.txt --extra-index-url $(TORCH_INDEX) 2>> .venv/pip.log; } \
 	  || { cat .venv/pip.log; exit 1; }
 	@$(PIP) --no-build-isolation --editable . 2>> .venv/pip.log || { cat .venv/pip.log; exit 1; }
+	@$(BIN)/python -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2> /dev/null || { \
+	  echo "== vLLM needs libnuma.so.1, installing Debian's libnuma1"; \
+	  { apt-get update -qq && apt-get install -y -qq libnuma1; } > .venv/apt.log 2>&1 \
+	  || { cat .venv/apt.log; echo "Install the package libnuma1 (as root: apt-get install libnuma1), then again."; exit 1; }; }
 	@touch $@
 
 checkpoint: setup  ## train the bundled checkpoint anew into runs/bundled
@@ -48,8 +52,11 @@ corpus: setup  ## write the bundled corpus's two splits into runs/corpus
 	@$(BIN)/route-feedback corpus write train runs/corpus/train.jsonl
 	@$(BIN)/route-feedback corpus write test runs/corpus/test.jsonl
 
-bench: setup  ## the benchmarks
-	@$(BIN)/route-feedback eval --help
+bench: setup  ## 1,000 comments of the test split through HTTP: violations, scores, seconds
+	@mkdir -p runs/bench
+	@$(BIN)/route-feedback corpus write test runs/bench/test_1000.jsonl --count 1000
+	@.ci/with-service $(BIN)/route-feedback eval served --gold runs/bench/test_1000.jsonl \
+	  --out runs/bench/predictions.jsonl --url
 
 lock:  ## resolve the locks anew (needs uv)
 	uv pip compile pyproject.toml --extra cpu --extra offline --extra dev --override locks/overrides.txt \

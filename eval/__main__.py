@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 from eval.scores import Scores, score
 from eval.served import serve_gold
 from taxonomy import program
+from taxonomy.checkpoint import publish, read_manifest
 from taxonomy.comments import LabelledComment, read_comments, write_comments
 from taxonomy.errors import DataInvalid
 
@@ -27,6 +28,7 @@ def main(arguments: list[str]) -> int:
     served.add_argument("--url", default="http://127.0.0.1:8000")
     served.add_argument("--out", type=FilePath, help="write the predictions here")
     served.add_argument("--at-once", type=int, default=32)
+    served.add_argument("--record", type=FilePath, help="the checkpoint directory whose manifest keeps the scores")
     served.add_argument("--json", action="store_true")
     served.set_defaults(run=_served)
     return program.run(parser, arguments)
@@ -47,6 +49,9 @@ def _served(given: argparse.Namespace) -> int:
     scores = score(gold, served.predictions)
     seconds = round(served.seconds, 1)
     value = scores.as_json() | {"comments": len(gold), "violations": served.violations, "seconds": seconds}
+    if given.record:
+        manifest = read_manifest(given.record)
+        publish(given.record, manifest.model_copy(update={"scores": {given.gold.stem: value}}))
     summary = f"{len(gold)} comments in {seconds} s, {len(served.violations)} violations"
     program.tell(value, "\n".join([_table(scores), summary, *served.violations]), as_json=given.json)
     return 1 if served.violations else 0

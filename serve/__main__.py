@@ -18,7 +18,7 @@ import uvicorn
 from tqdm import tqdm
 
 from serve.app import create_app
-from serve.pair import load_pair
+from serve.pair import Pair, load_pair
 from serve.router import Router
 from serve.schemas import EXAMPLE, response_of
 from serve.settings import Settings, load_settings
@@ -27,6 +27,7 @@ from taxonomy import program
 from taxonomy.errors import CallWrong, DataInvalid, EngineFailed, RouteFeedbackError
 
 AT_ONCE = 32
+DRAIN_S = 30
 Ask = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -68,23 +69,35 @@ def _serve(given: argparse.Namespace) -> int:
         pair = load_pair(settings)
         print(f"route-feedback: loading {settings.checkpoint} (about a minute)", file=sys.stderr, flush=True)
         address = f"http://{settings.host}:{listening.getsockname()[1]}"
-
-        async def made() -> Router:
-            router = start_router(settings, pair)
-            print(_ready(address, router), file=sys.stderr, flush=True)
-            return router
-
-        app = create_app(made, settings.max_comment)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=30)
-        server = uvicorn.Server(config)
-        server.run(sockets=[listening])
-    return 0 if server.started else 1
+        asyncio.run(_serving(settings, pair, listening, address))
+    return 0
 
 
-def _ready(address: str, router: Router) -> str:
+async def _serving(settings: Settings, pair: Pair, listening: socket.socket, address: str) -> None:
+    router = start_router(settings, pair)
+    config = uvicorn.Config(
+        create_app(router), log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S
+    )
+    await _Announcing(config, _ready(address, pair)).serve(sockets=[listening])
+
+
+class _Announcing(uvicorn.Server):
+    """A server that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, announcement: str) -> None:
+        super().__init__(config)
+        self._announcement = announcement
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(self._announcement, file=sys.stderr, flush=True)
+
+
+def _ready(address: str, pair: Pair) -> str:
     body = json.dumps({"comment": EXAMPLE})
     return (
-        f"route-feedback: ready at {address} with {router.pair.checkpoint} on {router.pair.taxonomy.version}\n\n"
+        f"route-feedback: ready at {address} with {pair.checkpoint} on {pair.taxonomy.version}\n\n"
         f"  curl -s {address}/v1/route -H 'Content-Type: application/json' \\\n    -d '{body}'\n"
     )
 
@@ -101,12 +114,13 @@ def _requests(file: FilePath) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
-                comment = row["comment"]
-            except (ValueError, KeyError, TypeError) as error:
+                request = {"id": row.get("id", str(number)), "comment": row["comment"]}
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise DataInvalid(f'{file}:{number}: not an object with a "comment"') from error
-            if not isinstance(comment, str):
-                raise DataInvalid(f"{file}:{number}: comment is not text")
-            yield {"id": str(row.get("id", number)), "comment": comment}
+            for name, value in request.items():
+                if not isinstance(value, str):
+                    raise DataInvalid(f"{file}:{number}: {name} is not text")
+            yield request
 
 
 async def _route_all(given: argparse.Namespace, requests: list[dict[str, Any]]) -> int:

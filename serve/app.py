@@ -1,4 +1,4 @@
-"""The HTTP face: routes, probes, and the one place where the service is put together."""
+"""The HTTP face: the routes and the probes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from taxonomy.errors import CommentTooLong, DeadlinePassed, NotReady, RequestInv
 BODY_FACTOR: Final = 16
 """Bytes of body for each allowed character: JSON may escape one in 12, and the other fields need room."""
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": Problem, "content": {problems.MEDIA_TYPE: {}}, "description": text}
+    status: {"description": text, "content": {problems.MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
     for status, text in {
         400: "The body is not UTF-8.",
         413: "The comment is over the limit, which the text states.",
@@ -32,15 +32,13 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     }.items()
 }
 
-MakeRouter = Callable[[], Awaitable[Router]]
 
-
-def create_app(make_router: MakeRouter, max_comment: int) -> FastAPI:
-    """The app; `make_router` is awaited once at the start, and its engine closed at the end."""
+def create_app(router: Router) -> FastAPI:
+    """The app over a started router, whose engine it closes when it ends."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.router = router = await make_router()
+        app.state.router = router
         try:
             yield
         finally:
@@ -55,8 +53,6 @@ def create_app(make_router: MakeRouter, max_comment: int) -> FastAPI:
         openapi_tags=[{"name": "route"}, {"name": "probes"}],
     )
     app.state.router = None
-    app.state.max_comment = max_comment
-    app.state.max_body = max_comment * BODY_FACTOR
     app.middleware("http")(_named)
     problems.install(app)
     app.post(
@@ -89,7 +85,7 @@ async def _named(request: Request, call_next: Callable[[Request], Awaitable[Resp
 async def route(request: Request) -> RouteResponse:
     """Cut one comment into segments; give each a path in the taxonomy, an emotion, probabilities and a team."""
     router = _router(request)
-    asked = await _asked(request)
+    asked = await _asked(request, router.max_comment)
     seconds = asked.deadline_ms / 1000 if asked.deadline_ms else None
     try:
         async with asyncio.timeout(seconds):
@@ -99,13 +95,13 @@ async def route(request: Request) -> RouteResponse:
     return response_of(answer, router.pair, asked.id or request.state.request_id, dict(asked.metadata))
 
 
-async def _asked(request: Request) -> RouteRequest:
+async def _asked(request: Request, max_comment: int) -> RouteRequest:
     """The body, parsed once: bounded, UTF-8, JSON, the fields we know."""
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > request.app.state.max_body:
-            limits = f"{request.app.state.max_comment} characters, the whole body {request.app.state.max_body} bytes"
+        if len(body) > max_comment * BODY_FACTOR:
+            limits = f"{max_comment} characters, the whole body {max_comment * BODY_FACTOR} bytes"
             raise CommentTooLong(f"comment is too long: it may have {limits}")
     try:
         return RouteRequest.model_validate(json.loads(body.decode()))

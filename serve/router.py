@@ -26,6 +26,11 @@ class Router:
         self._context = context
         self._close_tokens = _longest_close(pair)
 
+    @property
+    def max_comment(self) -> int:
+        """Longest comment, in Unicode code points."""
+        return self._settings.max_comment
+
     async def route(self, comment: str) -> Answer:
         """Raises CommentInvalid, CommentTooLong or EngineFailed."""
         task = self.task(comment)
@@ -37,7 +42,7 @@ class Router:
 
     def task(self, comment: str) -> Task:
         """What the engine is asked for a comment."""
-        check_comment(comment, self._settings.max_comment)
+        check_comment(comment, self.max_comment)
         pieces = chunks(comment, self._settings.max_chunks)
         prompt = self.pair.prompt.of(comment)
         room = self._context - len(prompt)

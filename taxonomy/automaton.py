@@ -77,14 +77,15 @@ class Automaton:
         """The tokens of one answer, the end token included. Raises ValueError where it is not in the language."""
         walk = self.walk(chunks)
         steps = []
-        for token in self._spelt(chunks, parts):
+        for token in self.spelt(chunks, parts):
             steps.append(Step(token, walk.allowed))
             walk.advance(token)
         if not walk.is_done:
             raise ValueError("the answer ends before its comment does")
         return steps
 
-    def _spelt(self, chunks: Sequence[str], parts: Sequence[Part]) -> list[int]:
+    def spelt(self, chunks: Sequence[str], parts: Sequence[Part]) -> list[int]:
+        """The tokens of one answer. Raises ValueError where a part does not end on a candidate cut."""
         spelt: list[int] = []
         left = deque(chunks)
         for part in parts:
@@ -123,6 +124,21 @@ class Walk:
         self._node = self._automaton.close
 
     @property
+    def node(self) -> Node | None:
+        """Where in the taxonomy's part the answer stands; None where a forced run is under way or it is done."""
+        return None if self._forced else self._node
+
+    @property
+    def chunks_left(self) -> int:
+        """How many chunks are still to be spelt out."""
+        return len(self._chunks)
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether the segment may go on with the next chunk here."""
+        return not self._forced and self._node is self._automaton.close and bool(self._chunks)
+
+    @property
     def is_done(self) -> bool:
         return not self._forced and self._node is None
 
@@ -133,12 +149,8 @@ class Walk:
             return (self._forced[0],)
         if self._node is None:
             return ()
-        onward = [self._chunks[0][0]] if self._may_go_on else []
+        onward = [self._chunks[0][0]] if self.may_go_on else []
         return tuple(sorted([*self._node.edges, *onward]))
-
-    @property
-    def _may_go_on(self) -> bool:
-        return self._node is self._automaton.close and bool(self._chunks)
 
     def advance(self, token: int) -> None:
         """Take one token. Raises ValueError where it may not stand here."""
@@ -147,7 +159,7 @@ class Walk:
                 raise ValueError(f"token {token} at a place where another is forced")
         elif self._node is not None and token in self._node.edges:
             self._enter(self._node.edges[token])
-        elif self._may_go_on and token == self._chunks[0][0]:
+        elif self.may_go_on and token == self._chunks[0][0]:
             self._spell_chunk()
             self._forced.popleft()
         else:

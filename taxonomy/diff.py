@@ -86,7 +86,7 @@ def _paired(went: list[Leaf], came: list[Leaf], key_of_old: Keys, key_of_new: Ke
 
 
 def migrated(comment: LabelledComment, change: Diff, new: Taxonomy) -> tuple[LabelledComment, list[Path]]:
-    """The comment in the new taxonomy's paths, and those paths of it that have no place there (and stay as they are)."""
+    """The comment in the new taxonomy's paths, and those of its paths that have no place there (they stay)."""
     spans, lost = [], []
     for span in comment.segments:
         path = change.moved.get(span.path, span.path)

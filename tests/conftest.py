@@ -45,13 +45,9 @@ def scripted_router(pair: Pair, scripted: ScriptedEngine, settings: Settings) ->
 
 
 @pytest.fixture(scope="session")
-def client(scripted_router: Router, settings: Settings) -> Iterator[TestClient]:
+def client(scripted_router: Router) -> Iterator[TestClient]:
     """The app over a scripted engine, for what does not depend on a model."""
-
-    async def made() -> Router:
-        return scripted_router
-
-    with TestClient(create_app(made, settings.max_comment), raise_server_exceptions=False) as client:
+    with TestClient(create_app(scripted_router), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -78,15 +74,12 @@ class Live:
 def live(settings: Settings, pair: Pair) -> Iterator[Live]:
     live = Live(settings)
     ready = threading.Event()
-
-    async def made() -> Router:
-        live.router = start_router(settings, pair)
-        return live.router
-
-    config = uvicorn.Config(create_app(made, settings.max_comment), port=0, log_level="warning", access_log=False)
-    server = uvicorn.Server(config)
+    servers: list[uvicorn.Server] = []
 
     async def main() -> None:
+        live.router = start_router(settings, pair)
+        server = uvicorn.Server(uvicorn.Config(create_app(live.router), port=0, log_level="warning", access_log=False))
+        servers.append(server)
         serving = asyncio.create_task(server.serve())
         while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn offers no event)
             await asyncio.sleep(0.1)
@@ -95,11 +88,17 @@ def live(settings: Settings, pair: Pair) -> Iterator[Live]:
         ready.set()
         await serving
 
-    thread = threading.Thread(target=lambda: live.loop.run_until_complete(main()), name="live-service")
+    def serve() -> None:
+        try:
+            live.loop.run_until_complete(main())
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=serve, name="live-service")
     thread.start()
     assert ready.wait(START_S), "the service did not start in time"
     assert live.url, "the service did not start; its log says why"
     yield live
-    server.should_exit = True
+    servers[0].should_exit = True
     thread.join(60)
     assert not thread.is_alive(), "the service did not stop"

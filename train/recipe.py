@@ -45,7 +45,9 @@ class Recipe(_Strict):
 
     corpus: how many training comments exist; where `optimisation.comments` is larger, they are seen several times.
     word_vectors: begin with embeddings in which words and labels that go together lie together.
-    loss: `decisions` (cross-entropy at decisions) or `completion` (on every token of the answer).
+    loss: `constrained` (softmax over the tokens that the serving grammar allows, at decisions), `decisions`
+    (cross-entropy over the whole vocabulary, at decisions) or `completion` (on every token of the answer).
+    continue_from: a checkpoint's directory to go on from; its architecture and tokenizer stay.
     """
 
     seed: int = 0
@@ -53,7 +55,8 @@ class Recipe(_Strict):
     architecture: Architecture = Architecture()
     optimisation: Optimisation
     word_vectors: bool = False
-    loss: Literal["decisions", "completion"] = "decisions"
+    loss: Literal["constrained", "decisions", "completion"] = "decisions"
+    continue_from: str | None = None
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """What the weights are saved in; the training itself is float32."""
 

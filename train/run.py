@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 from tqdm import tqdm
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from taxonomy.answer import written
 from taxonomy.automaton import Automaton
 from taxonomy.bundled import bundled_taxonomy
-from taxonomy.checkpoint import Manifest, hashes, publish, version_of
+from taxonomy.checkpoint import Manifest, check_pair, hashes, publish, read_manifest, verify, version_of
 from taxonomy.comments import LabelledComment, labelled
 from taxonomy.errors import CallWrong
 from taxonomy.prompt import PROMPT_VERSION, Prompt, PromptStyle
@@ -41,16 +42,21 @@ def run(recipe: Recipe, out: FilePath, say: Callable[[str], None]) -> Manifest:
 
     say(f"making {recipe.corpus} training comments")
     comments = list(Corpus(load_phrasebook(), "train").comments(recipe.corpus))
-    say("learning the tokenizer")
     shape = recipe.architecture
-    tokenizer = learn_tokenizer(_tokenizer_texts(comments, taxonomy), shape.vocabulary, shape.context)
+    if recipe.continue_from:
+        say(f"going on from {recipe.continue_from}")
+        base, model, tokenizer = _begun(FilePath(recipe.continue_from), taxonomy)
+    else:
+        say("learning the tokenizer")
+        tokenizer = learn_tokenizer(_tokenizer_texts(comments, taxonomy), shape.vocabulary, shape.context)
+        base = None
+        model = fresh_model(shape, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, recipe.seed)
     tokens = Tokens(tokenizer)
     say("encoding")
     automaton = Automaton(taxonomy, tokens)
     prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
     seen = tqdm(exposures(comments, recipe), total=recipe.optimisation.comments, unit=" comments", leave=False)
     rows = list(encode(seen, automaton, prompt, recipe.loss))
-    model = fresh_model(shape, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, recipe.seed)
     if recipe.word_vectors:
         say("placing the embeddings")
         begin_with(model, word_vectors(comments, tokens, len(tokenizer), shape.hidden, recipe.seed))
@@ -71,13 +77,22 @@ def run(recipe: Recipe, out: FilePath, say: Callable[[str], None]) -> Manifest:
         taxonomy=taxonomy.version,
         prompt=PROMPT_VERSION,
         prompt_style=PromptStyle.LEARNED,
-        base_model=None,
+        base_model=base,
         recipe=recipe.model_dump(),
         data={"train": _described(comments)},
         training={"seconds": round(seconds), "steps": len(data), "loss": figures["train_loss"], **_machine()},
     )
     publish(out, manifest)
     return manifest
+
+
+def _begun(folder: FilePath, taxonomy: Taxonomy) -> tuple[str, PreTrainedModel, PreTrainedTokenizerFast]:
+    """A published checkpoint's id, weights (float32) and tokenizer. Raises CheckpointInvalid."""
+    manifest = read_manifest(folder)
+    verify(folder, manifest)
+    check_pair(manifest, taxonomy)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return manifest.version, model, AutoTokenizer.from_pretrained(folder)
 
 
 def exposures(comments: Sequence[LabelledComment], recipe: Recipe) -> Iterator[LabelledComment]:

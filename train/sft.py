@@ -68,7 +68,12 @@ class Batches(Dataset[Batch]):
             tokens[i, : len(row.tokens)] = torch.from_numpy(row.tokens).long()
             at.append(torch.from_numpy(row.learned).long() - 1 + i * width)
             wanted.append(torch.from_numpy(row.tokens[row.learned]).long())
-        return {"tokens": tokens, "at": torch.cat(at), "wanted": torch.cat(wanted)}
+        batch = {"tokens": tokens, "at": torch.cat(at), "wanted": torch.cat(wanted)}
+        rivals = [told for row in rows for told in row.rivals]
+        if rivals:
+            batch["rivals"] = torch.tensor([token for told in rivals for token in told])
+            batch["rivals_of"] = torch.arange(len(rivals)).repeat_interleave(torch.tensor([len(t) for t in rivals]))
+        return batch
 
 
 class LearnedPositionsTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped to us
@@ -84,7 +89,12 @@ class LearnedPositionsTrainer(Trainer):  # type: ignore[misc]  # transformers is
         decoder = self.accelerator.unwrap_model(model)
         hidden = decoder.model(input_ids=inputs["tokens"], use_cache=False).last_hidden_state
         chosen = hidden.reshape(-1, hidden.shape[-1])[inputs["at"]]
-        loss = torch.nn.functional.cross_entropy(decoder.lm_head(chosen), inputs["wanted"])
+        logits = decoder.lm_head(chosen)
+        if "rivals" in inputs:
+            rivals = torch.full_like(logits, float("-inf"))
+            rivals[inputs["rivals_of"], inputs["rivals"]] = 0
+            logits = logits + rivals
+        loss = torch.nn.functional.cross_entropy(logits, inputs["wanted"])
         return (loss, {}) if return_outputs else loss
 
 

@@ -14,8 +14,9 @@ from taxonomy.labels import LEVELS
 BEGIN, STOP, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 
 # The JSON between a segment's values is one token each, then words with the space before them, digits, marks, space.
+# A quote joins nothing before it: no token holds the end of a value and what comes after it.
 _JSON = [*(f'","{level}":"' for level in LEVELS), EMOTION, OPEN, NEXT, RESIDUE]
-_WORDS = r"[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_WORDS = r"""[^\r\n\p{L}\p{N}"]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{N}"]+[\r\n]*|"|\s*[\r\n]+|\s+(?!\S)|\s+"""
 
 _TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"

@@ -54,7 +54,10 @@ def test_the_shipped_recipes_are_valid(file: Path) -> None:
         ("optimisation: {comments: 5, lr: 1}", "optimisation.lr: Extra inputs"),
         ("optimisation: {comments: 0}", "optimisation.comments: Input should be greater than 0"),
         ("seed: 1", "optimisation: Field required"),
-        ("loss: everything\noptimisation: {comments: 5}", "loss: Input should be 'constrained', 'decisions' or 'completion'"),
+        (
+            "loss: everything\noptimisation: {comments: 5}",
+            "loss: Input should be 'constrained', 'decisions' or 'completion'",
+        ),
         ("- a", "the file"),
         (": {", "not YAML"),
     ],

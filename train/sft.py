@@ -40,7 +40,7 @@ def fresh_model(architecture: Architecture, vocabulary: int, pad: int, eos: int,
 
 
 def begin_with(model: PreTrainedModel, vectors: Matrix) -> None:
-    """Let word vectors be what the embeddings begin with, at twice the length of fresh weights (tried: 1, 2, 4)."""
+    """Let word vectors be what the embeddings begin with, at twice the length of fresh weights."""
     weight = model.get_input_embeddings().weight
     begun = torch.from_numpy(vectors)
     begun *= 2 * weight.detach().norm(dim=1).mean() / begun.norm(dim=1).mean()

@@ -13,6 +13,7 @@ ROOMS = {
     "train": ("train", "make a checkpoint from a recipe"),
     "corpus": ("train", "write comments of the bundled corpus, or its card"),
     "eval": ("eval", "score predictions"),
+    "bench": ("eval", "how fast, beside vLLM as it comes"),
 }
 
 

@@ -7,6 +7,7 @@ import asyncio
 import sys
 from pathlib import Path as FilePath
 
+from eval.bench import add_bench
 from eval.scores import Scores, score
 from eval.served import serve_gold
 from taxonomy import program
@@ -17,7 +18,9 @@ from taxonomy.errors import DataInvalid
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="route-feedback")
-    commands = parser.add_subparsers(required=True).add_parser("eval", help="scores").add_subparsers(required=True)
+    rooms = parser.add_subparsers(required=True)
+    add_bench(rooms.add_parser("bench", help="how fast, beside vLLM as it comes"))
+    commands = rooms.add_parser("eval", help="scores").add_subparsers(required=True)
     voc = commands.add_parser("voc", help="scores of a predictions file")
     voc.add_argument("--gold", type=FilePath, required=True)
     voc.add_argument("--pred", type=FilePath, required=True)

@@ -74,7 +74,7 @@ def _serve(given: argparse.Namespace) -> int:
 
 
 async def _serving(settings: Settings, pair: Pair, listening: socket.socket, address: str) -> None:
-    router = start_router(settings, pair)
+    router = await start_router(settings, pair)
     config = uvicorn.Config(
         create_app(router), log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S
     )
@@ -128,7 +128,7 @@ async def _route_all(given: argparse.Namespace, requests: list[dict[str, Any]]) 
         async with httpx.AsyncClient(base_url=given.url, timeout=600) as client:
             return await _write(given.out, requests, lambda request: _ask_service(client, request))
     settings = _settings(given)
-    router = start_router(settings, load_pair(settings))
+    router = await start_router(settings, load_pair(settings))
     try:
         return await _write(given.out, requests, lambda request: _ask_router(router, request))
     finally:

@@ -1,16 +1,16 @@
-"""What the engine decoded -> segments with spans, labels, probabilities and a team."""
+"""What the engine decided -> segments with spans, labels, probabilities and a team."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from serve.engine import Decoded
+from serve.engine import Decoded, Task
 from serve.pair import Pair
-from taxonomy.answer import EMOTION, NEXT, OPEN, Part, before_level, escaped, read
+from taxonomy.answer import Part
+from taxonomy.automaton import Closing
 from taxonomy.errors import EngineFailed
-from taxonomy.labels import LEVELS
+from taxonomy.labels import LEVELS, emotion_named
 from taxonomy.tree import Leaf
 
 
@@ -50,75 +50,43 @@ class Answer:
         return any(segment.needs_review for segment in self.segments)
 
 
-def answer_of(comment: str, decoded: Decoded, pair: Pair) -> Answer:
-    """Read the decoded answer. Raises EngineFailed where it is not an answer to this comment (a violation)."""
-    pieces = [pair.bytes_of.decode_bytes([token]) for token in decoded.tokens]
-    if decoded.tokens and decoded.tokens[-1] == pair.tokens.eos:
-        pieces[-1] = b""
+def answer_of(task: Task, decoded: Decoded, pair: Pair) -> Answer:
+    """Read what was decided. Raises EngineFailed where it makes no answer to the comment (a violation)."""
+    walk = pair.automaton.walk(task.spelt)
     try:
-        parts = read(b"".join(pieces).decode())
-    except (ValueError, KeyError) as error:
+        for token, logprob in zip(decoded.tokens, decoded.logprobs, strict=True):
+            walk.decide(token, logprob)
+    except ValueError as error:
         raise EngineFailed(f"the engine's answer is not in the language of answers: {error}") from error
-    if "".join(part.content for part in parts) != comment:
-        raise EngineFailed("the engine's answer does not lay end to end to the comment")
-    logprobs = _by_byte(pieces, decoded.logprobs)
+    if not walk.is_done:
+        raise EngineFailed("the engine's answer ends before its comment does")
     segments: list[Routed] = []
     residue: list[Residue] = []
-    at = end = 0
-    for index, part in enumerate(parts):
-        at += len((NEXT if index else OPEN).encode()) + _size(escaped(part.content))
-        start, end = end, end + len(part.content)
-        if part.is_residue and residue and residue[-1].end == start:
-            residue[-1] = Residue(residue[-1].content + part.content, residue[-1].start, end)
-        elif part.is_residue:
-            residue.append(Residue(part.content, start, end))
+    first = start = 0
+    for closing in walk.closings:
+        content = "".join(task.chunks[first : closing.chunks])
+        end = start + len(content)
+        if closing.named:
+            segments.append(_routed(content, start, end, closing, pair))
+        elif residue and residue[-1].end == start:
+            residue[-1] = Residue(residue[-1].content + content, residue[-1].start, end)
         else:
-            segments.append(_routed(part, start, end, _confidence(part, logprobs, at), pair))
-        at += _closing_size(part)
+            residue.append(Residue(content, start, end))
+        first, start = closing.chunks, end
     return Answer(tuple(segments), tuple(residue))
 
 
-def _routed(part: Part, start: int, end: int, confidence: dict[str, float], pair: Pair) -> Routed:
-    leaf = pair.taxonomy.leaf(part.path)
+def _routed(content: str, start: int, end: int, closing: Closing, pair: Pair) -> Routed:
+    *path, emotion = closing.named
+    leaf = pair.taxonomy.leaf(tuple(path))
+    confidence = _confidence(closing)
     unsure = min(confidence.values()) < pair.taxonomy.review_below
-    return Routed(part, start, end, leaf, confidence, unsure)
+    return Routed(Part(content, leaf.path, emotion_named(emotion)), start, end, leaf, confidence, unsure)
 
 
-def _by_byte(pieces: Sequence[bytes], logprobs: Sequence[float]) -> list[float]:
-    """Each token's log-probability at its last byte, 0 elsewhere: a token that straddles counts where it ends."""
-    spread: list[float] = []
-    for piece, logprob in zip(pieces, logprobs, strict=True):
-        spread += [0.0] * (len(piece) - 1) + [logprob] if piece else []
-    return spread
-
-
-def _confidence(part: Part, logprobs: Sequence[float], at: int) -> dict[str, float]:
-    """Probabilities of a segment whose content ends at byte `at` of the answer.
-
-    What stands between two values is forced once the value is named; so a value's decisions are those in its own
-    bytes and in what follows up to the next value.
-    """
-    names = [*LEVELS[: len(part.path)], "emotion"]
-    values = [*part.path, part.emotion]
-    leads = [*(before_level(level) for level in range(len(part.path))), EMOTION]
-    confidence, path = {}, 0.0
-    at += _size(leads[0])
-    for index, (name, value) in enumerate(zip(names, values, strict=True)):
-        end = at + _size(escaped(value)) + (_size(leads[index + 1]) if index + 1 < len(leads) else 1)
-        own = sum(logprobs[at:end])
-        path += own if name != "emotion" else 0.0
-        confidence[name] = min(1.0, math.exp(path if name != "emotion" else own))
-        at = end
-    return confidence
-
-
-def _closing_size(part: Part) -> int:
-    """Bytes from the end of a part's content to the end of its object."""
-    if part.is_residue:
-        return 2
-    labels = sum(_size(before_level(level)) + _size(escaped(label)) for level, label in enumerate(part.path))
-    return labels + _size(EMOTION) + _size(part.emotion) + 2
-
-
-def _size(text: str) -> int:
-    return len(text.encode())
+def _confidence(closing: Closing) -> dict[str, float]:
+    _, *labels, emotion = closing.logprobs
+    down = [sum(labels[: level + 1]) for level in range(len(labels))]
+    names = [*LEVELS[: len(labels)], "emotion"]
+    # Rounding in the engine may put a sure decision a hair above 1.
+    return {name: min(1.0, math.exp(logprob)) for name, logprob in zip(names, [*down, emotion], strict=True)}

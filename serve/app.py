@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import ValidationError
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve import problems
 from serve.router import Router
 from serve.schemas import Problem, RouteRequest, RouteResponse, response_of, taxonomy_json
-from taxonomy.errors import CommentTooLong, DeadlinePassed, NotReady, RequestInvalid
+from taxonomy.errors import ClientGone, CommentTooLong, NotReady, RequestInvalid
 
+T = TypeVar("T")
 BODY_FACTOR: Final = 16
 """Bytes of body for each allowed character: JSON may escape one in 12, and the other fields need room."""
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
@@ -27,7 +30,8 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
         400: "The body is not UTF-8.",
         413: "The comment is over the limit, which the text states.",
         422: "A field is at fault; `errors` names it.",
-        503: "Try again: the service is starting, stopping or its engine failed.",
+        429: "This key has more comments waiting than its share; `Retry-After` says when to try again.",
+        503: "Try again after `Retry-After`: the service is starting, stopping or full, or its engine failed.",
         504: "The deadline of the request has passed.",
     }.items()
 }
@@ -53,7 +57,7 @@ def create_app(router: Router) -> FastAPI:
         openapi_tags=[{"name": "route"}, {"name": "probes"}],
     )
     app.state.router = None
-    app.middleware("http")(_named)
+    app.add_middleware(_Named)
     problems.install(app)
     app.post(
         "/v1/route",
@@ -74,12 +78,22 @@ def create_app(router: Router) -> FastAPI:
     return app
 
 
-async def _named(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+class _Named:
     """Every request has an id, every answer carries it."""
-    request.state.request_id = uuid.uuid4().hex
-    response = await call_next(request)
-    response.headers["X-Request-Id"] = request.state.request_id
-    return response
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        await self._app(scope, receive, named)
 
 
 async def route(request: Request) -> RouteResponse:
@@ -87,12 +101,25 @@ async def route(request: Request) -> RouteResponse:
     router = _router(request)
     asked = await _asked(request, router.max_comment)
     seconds = asked.deadline_ms / 1000 if asked.deadline_ms else None
-    try:
-        async with asyncio.timeout(seconds):
-            answer = await router.route(asked.comment)
-    except TimeoutError:
-        raise DeadlinePassed(f"deadline_ms: {asked.deadline_ms} ms have passed without an answer") from None
+    key = request.headers.get("authorization", "")
+    answer = await _unless_gone(request, router.route(asked.comment, key, seconds))
     return response_of(answer, router.pair, asked.id or request.state.request_id, dict(asked.metadata))
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The work's result; cancels the work at once where the client hangs up."""
+    working = asyncio.ensure_future(work)
+    # The body has been read whole: the next message can only say that the client is gone.
+    gone = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone("the client hung up")
+        return working.result()
+    finally:
+        working.cancel()
+        gone.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
 
 
 async def _asked(request: Request, max_comment: int) -> RouteRequest:

@@ -11,18 +11,20 @@ from taxonomy.automaton import Automaton
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One comment to decode. `grammar` is the constraint's text; `max_tokens` bounds the longest answer in it."""
+    """One comment to decode: the prompt's tokens, the comment's chunks, and their tokens as an answer spells them."""
 
     request_id: str
     prompt: tuple[int, ...]
     chunks: tuple[str, ...]
-    grammar: str
-    max_tokens: int
+    spelt: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The answer's tokens, the end token included, and of each the log-probability among those allowed there."""
+    """An answer's decisions in order: each one's token, and its log-probability among the tokens allowed there.
+
+    All other tokens of the answer are forced; `Automaton.walk` has them.
+    """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
@@ -53,12 +55,11 @@ class ScriptedEngine:
         self._choose = choose
 
     async def decode(self, task: Task) -> Decoded:
-        walk = self._automaton.walk(task.chunks)
+        walk = self._automaton.walk(task.spelt)
         tokens, logprobs = [], []
         while not walk.is_done:
-            allowed = walk.allowed
-            token, logprob = (allowed[0], 0.0) if len(allowed) == 1 else self._choose(allowed)
-            walk.advance(token)
+            token, logprob = self._choose(walk.allowed)
+            walk.decide(token)
             tokens.append(token)
             logprobs.append(logprob)
         return Decoded(tuple(tokens), tuple(logprobs))

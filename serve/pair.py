@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path as FilePath
 
-from llguidance import LLTokenizer
-from llguidance.hf import from_tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from serve.settings import Settings
 from taxonomy.automaton import Automaton
 from taxonomy.checkpoint import MANIFEST, check_pair, read_manifest, verify
-from taxonomy.errors import CheckpointInvalid
+from taxonomy.compiled import cached
+from taxonomy.errors import CallWrong, CheckpointInvalid
 from taxonomy.formats import load
-from taxonomy.grammar import label_rules
 from taxonomy.labels import CheckpointId
 from taxonomy.prompt import Prompt, PromptStyle
 from taxonomy.tokens import Tokens
@@ -24,28 +21,26 @@ from taxonomy.tree import Taxonomy
 
 @dataclass(frozen=True)
 class Pair:
-    """One checkpoint with one taxonomy; an answer is made by one pair and names it."""
+    """One checkpoint with one taxonomy; an answer is made by one pair and names it.
+
+    automaton: the language of its answers in tokens, which stands compiled in `automaton_file`.
+    """
 
     checkpoint: CheckpointId
     model: str
     taxonomy: Taxonomy
     tokens: Tokens
     prompt: Prompt
-    label_rules: str
-    bytes_of: LLTokenizer
-
-    @cached_property
-    def automaton(self) -> Automaton:
-        """The language in tokens: what bounds an answer's length, and what scripted engines walk."""
-        return Automaton(self.taxonomy, self.tokens)
+    automaton: Automaton
+    automaton_file: FilePath
 
 
 def load_pair(settings: Settings) -> Pair:
     """The pair that the settings name. Raises TaxonomyInvalid, CheckpointInvalid or CallWrong."""
-    return pair_of(settings.checkpoint, load(settings.taxonomy))
+    return pair_of(settings.checkpoint, load(settings.taxonomy), settings.cache.expanduser())
 
 
-def pair_of(model: str, taxonomy: Taxonomy) -> Pair:
+def pair_of(model: str, taxonomy: Taxonomy, cache: FilePath) -> Pair:
     """A checkpoint (directory with a manifest) or a base model (directory or hub id) with a taxonomy."""
     folder = FilePath(model)
     if (folder / MANIFEST).is_file() or not _is_base_model(folder, model):
@@ -57,14 +52,18 @@ def pair_of(model: str, taxonomy: Taxonomy) -> Pair:
         checkpoint, style = CheckpointId(f"base:{model}"), PromptStyle.IN_CONTEXT
     tokenizer = _tokenizer(model)
     tokens = Tokens(tokenizer)
+    try:
+        automaton, file = cached(taxonomy, tokens, cache)
+    except OSError as error:
+        raise CallWrong(f"cannot write to {cache} ({error.strerror}); set ROUTE_FEEDBACK_CACHE") from error
     return Pair(
         checkpoint=checkpoint,
         model=model,
         taxonomy=taxonomy,
         tokens=tokens,
         prompt=Prompt(tokenizer, tokens, taxonomy, style),
-        label_rules=label_rules(taxonomy),
-        bytes_of=from_tokenizer(tokenizer),
+        automaton=automaton,
+        automaton_file=file,
     )
 
 

@@ -28,15 +28,21 @@ def install(app: FastAPI) -> None:
 
 
 def problem(
-    request: Request, status: int, title: str, detail: str, *, retryable: bool = False, field: str | None = None
+    request: Request, status: int, title: str, detail: str, *, field: str | None = None, retry_after: int | None = None
 ) -> JSONResponse:
-    """A problem; `field` names what in the request is at fault."""
+    """A problem; `field` names what in the request is at fault, `retry_after` the seconds until it may succeed."""
     errors = [{"field": field, "message": detail}] if field else []
-    return _response(request, status, title, detail, retryable=retryable, errors=errors)
+    return _response(request, status, title, detail, errors=errors, retry_after=retry_after)
 
 
 def _response(
-    request: Request, status: int, title: str, detail: str, *, retryable: bool, errors: list[dict[str, str]]
+    request: Request,
+    status: int,
+    title: str,
+    detail: str,
+    *,
+    errors: list[dict[str, str]],
+    retry_after: int | None = None,
 ) -> JSONResponse:
     kind = (
         "about:blank" if title == HTTPStatus(status).phrase else f"urn:route-feedback:{title.lower().replace(' ', '-')}"
@@ -47,10 +53,10 @@ def _response(
         status=status,
         detail=detail,
         request_id=request.state.request_id,
-        retryable=retryable,
+        retryable=retry_after is not None,
         errors=errors,
     )
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if retryable else {}
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
 
 
@@ -60,7 +66,8 @@ def _ours(request: Request, error: Exception) -> JSONResponse:
     field = "comment" if isinstance(error, CommentInvalid) else None
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s: %s", request.state.request_id, error)
-    return problem(request, error.status, error.title, str(error), retryable=error.retryable, field=field)
+    retry_after = getattr(error, "retry_after", RETRY_AFTER_S) if error.retryable else None
+    return problem(request, error.status, error.title, str(error), field=field, retry_after=retry_after)
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -71,7 +78,7 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
         path = ".".join(str(part) for part in fault["loc"][1:])
         errors.append({"field": path or "body", "message": fault["msg"]})
     detail = "; ".join(f"{e['field']}: {e['message']}" for e in errors)
-    return _response(request, 422, "Request invalid", detail, retryable=False, errors=errors)
+    return _response(request, 422, "Request invalid", detail, errors=errors)
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from typing import Final
 
+from serve.admission import Admission
 from serve.answer import Answer, answer_of
 from serve.engine import Engine, Task
 from serve.pair import Pair
 from serve.settings import Settings
-from taxonomy.answer import CLOSE, EMOTION, NEXT, before_level, escaped
 from taxonomy.chunks import chunks
-from taxonomy.errors import CommentInvalid, CommentTooLong
-from taxonomy.grammar import grammar
-from taxonomy.labels import EMOTIONS
+from taxonomy.compiled import chunk_tokens
+from taxonomy.errors import CommentInvalid, CommentTooLong, DeadlinePassed
+
+WARM_UP: Final = "It came late, and the app crashes."
 
 
 class Router:
@@ -24,39 +27,46 @@ class Router:
         self._engine = engine
         self._settings = settings
         self._context = context
-        self._close_tokens = _longest_close(pair)
+        self.admission = Admission(settings.max_num_seqs, settings.max_waiting)
+        self._longest_closing = pair.automaton.longest_closing
 
     @property
     def max_comment(self) -> int:
         """Longest comment, in Unicode code points."""
         return self._settings.max_comment
 
-    async def route(self, comment: str) -> Answer:
-        """Raises CommentInvalid, CommentTooLong or EngineFailed."""
-        task = self.task(comment)
-        return answer_of(comment, await self._engine.decode(task), self.pair)
+    async def route(self, comment: str, key: str = "", seconds: float | None = None) -> Answer:
+        """Answer within so many seconds, in turn with other keys' comments.
+
+        Raises CommentInvalid, CommentTooLong, Overloaded, DeadlinePassed or EngineFailed.
+        """
+        check_comment(comment, self.max_comment)
+        try:
+            async with asyncio.timeout(seconds), self.admission.turn(key, seconds):
+                task = self.task(comment)
+                return answer_of(task, await self._engine.decode(task), self.pair)
+        except TimeoutError:
+            raise DeadlinePassed(f"deadline_ms: {round((seconds or 0) * 1000)} ms have passed") from None
+
+    async def warm(self) -> None:
+        """Load what loads on first use, so that the first customer does not wait for it. Raises EngineFailed."""
+        await self.route(WARM_UP)
 
     async def close(self) -> None:
         """Free the engine."""
         await self._engine.close()
 
     def task(self, comment: str) -> Task:
-        """What the engine is asked for a comment."""
-        check_comment(comment, self.max_comment)
+        """What the engine is asked for a comment. Raises CommentTooLong."""
         pieces = chunks(comment, self._settings.max_chunks)
-        prompt = self.pair.prompt.of(comment)
-        room = self._context - len(prompt)
-        if (longest := self._longest_answer(pieces)) > room:
+        spelt = tuple(map(tuple, chunk_tokens(pieces, self.pair.tokens)))
+        prompt = tuple(self.pair.prompt.of(comment))
+        # No answer is longer: every chunk a segment of its own, each with the longest path.
+        longest = sum(map(len, spelt)) + len(spelt) * self._longest_closing
+        if len(prompt) + longest > self._context:
             needed = f"{len(prompt)} tokens to ask and up to {longest} to answer"
             raise CommentTooLong(f"comment is too long: it takes {needed}, the limit is {self._context}")
-        spelt = self.pair.tokens.spells_special(comment)
-        text = grammar(pieces, self.pair.label_rules, is_forced=not spelt).definition
-        return Task(uuid.uuid4().hex, tuple(prompt), pieces, text, room)
-
-    def _longest_answer(self, pieces: tuple[str, ...]) -> int:
-        """No answer is longer: every chunk closed, each with the longest path."""
-        spelt = self.pair.tokens.texts([escaped(piece) for piece in pieces])
-        return sum(map(len, spelt)) + len(pieces) * self._close_tokens + 2
+        return Task(uuid.uuid4().hex, prompt, pieces, spelt)
 
 
 def check_comment(comment: str, limit: int) -> None:
@@ -70,12 +80,3 @@ def check_comment(comment: str, limit: int) -> None:
     except UnicodeEncodeError as error:
         where = f"a lone surrogate at character {error.start}"
         raise CommentInvalid(f"comment holds {where}; send valid Unicode") from error
-
-
-def _longest_close(pair: Pair) -> int:
-    """Tokens that closing a segment and opening the next take at most."""
-    tokens = pair.tokens
-    labels = [before_level(level) for level in range(pair.taxonomy.depth)]
-    between = sum(len(tokens.text(text)) for text in [*labels, EMOTION, CLOSE, NEXT])
-    longest_path = max(sum(len(tokens.text(escaped(label))) for label in leaf.path) for leaf in pair.taxonomy.leaves)
-    return between + longest_path + max(len(tokens.text(emotion)) for emotion in EMOTIONS)

@@ -24,6 +24,8 @@ class Settings(BaseModel):
     checkpoint: a directory with a manifest, or any base model's directory or hub id.
     max_comment: longest comment, in Unicode code points. max_chunks: most places where one may be cut.
     max_model_len: context of the engine in tokens; None takes the model's own. max_num_seqs: comments decoded at once.
+    max_waiting: comments that may wait for their turn.
+    cache: where compiled taxonomies are kept.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,6 +38,8 @@ class Settings(BaseModel):
     max_chunks: Count = MAX_CHUNKS
     max_model_len: Count | None = None
     max_num_seqs: Count = 128
+    max_waiting: Count = 1024
+    cache: FilePath = FilePath("~/.cache/route-feedback")
 
 
 def load_settings(environment: Mapping[str, str], file: FilePath | None = None, **given: Any) -> Settings:

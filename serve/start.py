@@ -8,7 +8,13 @@ from serve.settings import Settings
 from serve.vllm_engine import VllmEngine
 
 
-def start_router(settings: Settings, pair: Pair) -> Router:
-    """Start an engine on the pair's model. Raises EngineFailed before it takes traffic."""
-    engine = VllmEngine(pair.model, settings)
-    return Router(pair, engine, settings, engine.context)
+async def start_router(settings: Settings, pair: Pair) -> Router:
+    """Start an engine on the pair's model and warm it. Raises EngineFailed before it takes traffic."""
+    engine = VllmEngine(pair, settings)
+    router = Router(pair, engine, settings, engine.context)
+    try:
+        await router.warm()
+    except BaseException:
+        await engine.close()
+        raise
+    return router

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path as FilePath
-from typing import Final
+from typing import Any, Final
 
 from serve.engine import Decoded, Task
+from serve.pair import Pair
 from serve.settings import Settings
 from taxonomy.errors import EngineFailed
 
+SCHEDULER: Final = "serve.vllm_scheduler.DecisionScheduler"
+AUTOMATON: Final = "route_feedback_automaton"
+"""The key of vLLM's `additional_config` under which the scheduler finds the compiled automaton's file."""
+CHUNKS: Final = "route_feedback_chunks"
+"""The key of `SamplingParams.extra_args` that makes a request one of ours: its comment's chunks, in tokens."""
 _DEFAULTS: Final = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",
@@ -20,51 +26,35 @@ _BF16_FLAGS: Final = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 class VllmEngine:
-    """vLLM's AsyncLLM in this process (its engine core is a process of its own)."""
+    """vLLM's AsyncLLM in this process (its engine core is a process of its own), under our scheduler."""
 
-    def __init__(self, model: str, settings: Settings) -> None:
-        """Loads the model: about half a minute on a CPU. Raises EngineFailed with vLLM's own words."""
-        for name, value in _DEFAULTS.items():
-            os.environ.setdefault(name, value)
-        # vLLM reads its environment when it is imported.
-        from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
-        from vllm.platforms import current_platform  # noqa: PLC0415
-        from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
-
-        on_cpu = current_platform.is_cpu()
-        arguments = AsyncEngineArgs(
-            model=model,
-            dtype=_cpu_dtype() if on_cpu else "auto",
-            max_model_len=settings.max_model_len,
-            max_num_seqs=settings.max_num_seqs,
-            enforce_eager=on_cpu,
-            enable_prefix_caching=True,
-            logprobs_mode="processed_logprobs",
-            structured_outputs_config={"backend": "guidance"},
-            disable_log_stats=True,
-            trust_remote_code=False,
-            seed=0,
+    def __init__(self, pair: Pair, settings: Settings) -> None:
+        """Loads the pair's model: about half a minute on a CPU. Raises EngineFailed with vLLM's own words."""
+        self._automaton = pair.automaton
+        self._llm = _started(
+            pair.model,
+            settings,
+            scheduler_cls=SCHEDULER,
+            async_scheduling=False,
+            additional_config={AUTOMATON: str(pair.automaton_file)},
         )
-        try:
-            self._llm = AsyncLLM.from_engine_args(arguments)
-        except Exception as error:
-            raise EngineFailed(f"vLLM could not start on {model}: {_one_line(error)}") from error
         self.context: int = self._llm.model_config.max_model_len
 
     async def decode(self, task: Task) -> Decoded:
         from vllm import SamplingParams  # noqa: PLC0415
         from vllm.inputs import TokensPrompt  # noqa: PLC0415
-        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams  # noqa: PLC0415
+        from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
 
+        forced = self._automaton.walk(task.spelt).forced
         sampling = SamplingParams(
             temperature=0.0,
-            max_tokens=task.max_tokens,
+            max_tokens=self.context - len(task.prompt) - len(forced),
             logprobs=0,
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
-            structured_outputs=StructuredOutputsParams(grammar=task.grammar),
+            extra_args={CHUNKS: task.spelt},
         )
-        prompt = TokensPrompt(prompt_token_ids=list(task.prompt))
+        prompt = TokensPrompt(prompt_token_ids=[*task.prompt, *forced])
         try:
             async for output in self._llm.generate(prompt, sampling, task.request_id):
                 if output.finished:
@@ -78,6 +68,39 @@ class VllmEngine:
 
     async def close(self) -> None:
         self._llm.shutdown()
+
+
+def plain_engine(model: str, settings: Settings, backend: str) -> Any:
+    """VLLM's AsyncLLM without anything of ours, for comparison. Raises EngineFailed."""
+    return _started(model, settings, structured_outputs_config={"backend": backend})
+
+
+def _started(model: str, settings: Settings, **options: Any) -> Any:
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    # vLLM reads its environment when it is imported.
+    from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
+    from vllm.platforms import current_platform  # noqa: PLC0415
+    from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
+
+    on_cpu = current_platform.is_cpu()
+    arguments = AsyncEngineArgs(
+        model=model,
+        dtype=_cpu_dtype() if on_cpu else "auto",
+        max_model_len=settings.max_model_len,
+        max_num_seqs=settings.max_num_seqs,
+        enforce_eager=on_cpu,
+        enable_prefix_caching=True,
+        logprobs_mode="processed_logprobs",
+        disable_log_stats=True,
+        trust_remote_code=False,
+        seed=0,
+        **options,
+    )
+    try:
+        return AsyncLLM.from_engine_args(arguments)
+    except Exception as error:
+        raise EngineFailed(f"vLLM could not start on {model}: {_one_line(error)}") from error
 
 
 def _cpu_dtype(cpuinfo: FilePath = FilePath("/proc/cpuinfo")) -> str:

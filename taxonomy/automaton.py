@@ -1,178 +1,187 @@
-"""The language of valid answers in tokens: at each step the tokens that may follow.
+"""The language of valid answers in tokens: where an answer may go two ways, and what is forced between.
 
-The taxonomy's part is compiled once for a (taxonomy, tokenizer); a comment adds only its chunks. Each piece of an
-answer (a chunk, a label, the JSON between them) is tokenised on its own, so an answer has exactly one sequence of
-tokens. A step with one possible token is forced; the others are decisions, and only they carry information.
+The taxonomy's part is compiled once for a (taxonomy, tokenizer) and kept on disk; a comment adds only its chunks. Each
+piece of an answer (a chunk, a label, the JSON between them) is tokenised on its own, so an answer has exactly one
+sequence of tokens. Where one token alone is possible it is forced; the other places are decisions, and only they carry
+information. Nothing here knows a tokenizer: decoding needs the compiled file and a comment's tokens, no more.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Final, NamedTuple
 
-from taxonomy.answer import CLOSE, EMOTION, END, NEXT, OPEN, RESIDUE, Part, before_level, escaped
-from taxonomy.labels import EMOTIONS, Path
-from taxonomy.tokens import Tokens
-from taxonomy.tree import Taxonomy
+CONTENT: Final = ""
+"""Stands before the labels in what an edge names: with it the content is complete, and the segment closed."""
+ROOT: Final = 0
+CLOSED: Final = -1
+FORMAT: Final = 1
+"""Changes with every change of the file's meaning."""
+
+Branch = Mapping[int, "Edge"]
+
+
+class Edge(NamedTuple):
+    """What one token leads to: the tokens forced after it, the next branch (or CLOSED), the values now complete."""
+
+    run: tuple[int, ...]
+    to: int
+    named: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Automaton:
+    """All answers over one taxonomy in one tokenizer's tokens.
+
+    begin, next, end: the tokens before the first content, between a closed segment and the next content, and after the
+    last segment. branches: by number, the tokens that may stand there and what they lead to; the first is where a
+    chunk has been spelt out and the segment may be closed.
+    """
+
+    begin: tuple[int, ...]
+    next: tuple[int, ...]
+    end: tuple[int, ...]
+    branches: tuple[Branch, ...]
+
+    def walk(self, chunks: Sequence[Sequence[int]]) -> Walk:
+        """The answers to one comment, whose chunks are given in tokens."""
+        return Walk(self, chunks)
+
+    @property
+    def longest_closing(self) -> int:
+        """Tokens that closing a segment takes at most, with those that open the next one or end the answer."""
+        longest: dict[int, int] = {CLOSED: max(len(self.begin), len(self.next), len(self.end))}
+        # A branch stands after those that it leads to; the root, which nothing leads to, is the last to be known.
+        for number in [*range(1, len(self.branches)), ROOT]:
+            edges = self.branches[number].values()
+            longest[number] = max(1 + len(edge.run) + longest[edge.to] for edge in edges)
+        return longest[ROOT]
+
+    def save(self, file: FilePath) -> None:
+        """Write it whole or not at all: several processes may do so at once."""
+        unfinished = file.with_name(f".{file.name}.{id(self):x}")
+        branches = [[[token, *edge] for token, edge in branch.items()] for branch in self.branches]
+        unfinished.write_text(json.dumps([FORMAT, self.begin, self.next, self.end, branches]))
+        unfinished.replace(file)
+
+    @staticmethod
+    def load(file: FilePath) -> Automaton:
+        """Raises OSError, or ValueError where the file is none of ours."""
+        version, begin, following, end, branches = json.loads(file.read_bytes())
+        if version != FORMAT:
+            raise ValueError(f"{file} is of format {version}, not {FORMAT}")
+        read = tuple({t: Edge(tuple(run), to, tuple(named)) for t, run, to, named in edges} for edges in branches)
+        return Automaton(tuple(begin), tuple(following), tuple(end), read)
 
 
 @dataclass(slots=True)
-class Node:
-    """A place in the taxonomy's part; `segment_end` marks the token with which a segment is closed."""
+class Closing:
+    """How a segment was closed: after which chunk, the values named (none: residue) and each one's log-probability.
 
-    edges: dict[int, Node] = field(default_factory=dict)
-    segment_end: bool = False
+    logprobs: of the content (that it ends here, and is residue or not), of each label given those above it, and of
+    the emotion.
+    """
 
-    def extend(self, tokens: Sequence[int]) -> Node:
-        node = self
-        for token in tokens:
-            node = node.edges.setdefault(token, Node())
-        return node
-
-
-class Step(NamedTuple):
-    """One token of an answer and the tokens that could have stood there (ascending)."""
-
-    token: int
-    allowed: tuple[int, ...]
-
-    @property
-    def is_decision(self) -> bool:
-        return len(self.allowed) > 1
-
-
-class Automaton:
-    """All answers over one taxonomy, in one tokenizer's tokens."""
-
-    def __init__(self, taxonomy: Taxonomy, tokens: Tokens) -> None:
-        self.taxonomy = taxonomy
-        self.tokens = tokens
-        self.open: Final = tokens.text(OPEN)
-        self.next: Final = tokens.text(NEXT)
-        self.end: Final = [*tokens.text(END), tokens.eos]
-        self.close = Node()
-        self.close.extend(tokens.text(RESIDUE)).segment_end = True
-        self._labels = dict(zip(_labels(taxonomy), tokens.texts([escaped(x) for x in _labels(taxonomy)]), strict=True))
-        self._emotions = tokens.texts(EMOTIONS)
-        self._grow(self.close.extend(tokens.text(before_level(0))), ())
-
-    def _grow(self, node: Node, path: Path) -> None:
-        labels = self.taxonomy.children(path)
-        if not labels:
-            for emotion in self._emotions:
-                node.extend(emotion).extend(self.tokens.text(CLOSE)).segment_end = True
-            return
-        is_last = len(path) + 1 == self.taxonomy.depth
-        after = self.tokens.text(EMOTION if is_last else before_level(len(path) + 1))
-        for label in labels:
-            self._grow(node.extend([*self._labels[label], *after]), (*path, label))
-
-    def walk(self, chunks: Sequence[str]) -> Walk:
-        """The answers of one comment, before their first token."""
-        return Walk(self, self.tokens.texts([escaped(chunk) for chunk in chunks]))
-
-    def steps(self, chunks: Sequence[str], parts: Sequence[Part]) -> list[Step]:
-        """The tokens of one answer, the end token included. Raises ValueError where it is not in the language."""
-        walk = self.walk(chunks)
-        steps = []
-        for token in self.spelt(chunks, parts):
-            steps.append(Step(token, walk.allowed))
-            walk.advance(token)
-        if not walk.is_done:
-            raise ValueError("the answer ends before its comment does")
-        return steps
-
-    def spelt(self, chunks: Sequence[str], parts: Sequence[Part]) -> list[int]:
-        """The tokens of one answer. Raises ValueError where a part does not end on a candidate cut."""
-        spelt: list[int] = []
-        left = deque(chunks)
-        for part in parts:
-            spelt += self.next if spelt else self.open
-            spelt += self._content(part, left)
-            for level, label in enumerate(part.path):
-                spelt += self.tokens.text(before_level(level)) + self.tokens.text(escaped(label))
-            if not part.is_residue:
-                spelt += self.tokens.text(EMOTION) + self.tokens.text(part.emotion)
-            spelt += self.tokens.text(RESIDUE if part.is_residue else CLOSE)
-        return spelt + self.end
-
-    def _content(self, part: Part, left: deque[str]) -> list[int]:
-        spelt: list[int] = []
-        rest = part.content
-        while rest:
-            if not left or not rest.startswith(left[0]):
-                raise ValueError(f"the segment {part.content!r} does not end on a candidate cut")
-            rest = rest[len(left[0]) :]
-            spelt += self.tokens.text(escaped(left.popleft()))
-        return spelt
+    chunks: int
+    named: list[str]
+    logprobs: list[float]
 
 
 class Walk:
-    """One answer under way: what may come next, and what came of it."""
+    """One answer under way: what may come next, and what came of it.
+
+    forced: the tokens that begin it. branch: where it stands. spelt: how many chunks. closings: its closed segments.
+    """
+
+    __slots__ = ("_automaton", "_chunks", "_open", "branch", "closings", "forced", "spelt")
 
     def __init__(self, automaton: Automaton, chunks: Sequence[Sequence[int]]) -> None:
+        if not chunks:
+            raise ValueError("a comment without chunks has no answer")
         self._automaton = automaton
-        self._chunks = deque(chunks)
-        self._forced: deque[int] = deque(automaton.open)
-        self._node: Node | None = None
-        self._spell_chunk()
-
-    def _spell_chunk(self) -> None:
-        self._forced.extend(self._chunks.popleft())
-        self._node = self._automaton.close
-
-    @property
-    def node(self) -> Node | None:
-        """Where in the taxonomy's part the answer stands; None where a forced run is under way or it is done."""
-        return None if self._forced else self._node
-
-    @property
-    def chunks_left(self) -> int:
-        """How many chunks are still to be spelt out."""
-        return len(self._chunks)
-
-    @property
-    def may_go_on(self) -> bool:
-        """Whether the segment may go on with the next chunk here."""
-        return not self._forced and self._node is self._automaton.close and bool(self._chunks)
+        self._chunks = chunks
+        self.spelt = 1
+        self.branch = ROOT
+        self.closings: list[Closing] = []
+        self._open = Closing(0, [], [0.0])
+        self.forced: list[int] = [*automaton.begin, *chunks[0], *self._settled()]
 
     @property
     def is_done(self) -> bool:
-        return not self._forced and self._node is None
+        return self.branch == CLOSED
+
+    @property
+    def onward(self) -> int | None:
+        """The token with which the segment goes on to the next chunk, where it may."""
+        return self._chunks[self.spelt][0] if self.branch == ROOT and self.spelt < len(self._chunks) else None
 
     @property
     def allowed(self) -> tuple[int, ...]:
-        """The tokens that may come next, ascending; none when the answer is done."""
-        if self._forced:
-            return (self._forced[0],)
-        if self._node is None:
+        """The tokens that may come next, ascending: two or more, or none when the answer is done."""
+        if self.is_done:
             return ()
-        onward = [self._chunks[0][0]] if self.may_go_on else []
-        return tuple(sorted([*self._node.edges, *onward]))
+        edges = self._automaton.branches[self.branch]
+        onward = self.onward
+        return tuple(sorted(edges if onward is None else [*edges, onward]))
 
-    def advance(self, token: int) -> None:
-        """Take one token. Raises ValueError where it may not stand here."""
-        if self._forced:
-            if token != self._forced.popleft():
-                raise ValueError(f"token {token} at a place where another is forced")
-        elif self._node is not None and token in self._node.edges:
-            self._enter(self._node.edges[token])
-        elif self.may_go_on and token == self._chunks[0][0]:
-            self._spell_chunk()
-            self._forced.popleft()
-        else:
-            raise ValueError(f"token {token} may not stand here")
+    def decide(self, token: int, logprob: float = 0.0) -> list[int]:
+        """Take one of the allowed tokens; gives those that are then forced. Raises ValueError for any other."""
+        self._open.logprobs[-1] += logprob
+        return [*self._take(token), *self._settled()]
 
-    def _enter(self, node: Node) -> None:
-        self._node = node
-        if node.segment_end:
-            self._node = None
-            self._forced.extend(self._automaton.next if self._chunks else self._automaton.end)
-            if self._chunks:
-                self._spell_chunk()
+    def _settled(self) -> Iterator[int]:
+        """What is forced because one token alone is allowed."""
+        while len(allowed := self.allowed) == 1:
+            yield allowed[0]
+            yield from self._take(allowed[0])
+
+    def _take(self, token: int) -> Sequence[int]:
+        edge = None if self.is_done else self._automaton.branches[self.branch].get(token)
+        if edge is None:
+            if token != self.onward:
+                raise ValueError(f"token {token} may not stand here")
+            return self._next_chunk()[1:]
+        self._open.named += edge.named
+        self._open.logprobs += [0.0] * len(edge.named)
+        self.branch = edge.to
+        return edge.run if edge.to != CLOSED else [*edge.run, *self._closed()]
+
+    def _closed(self) -> Sequence[int]:
+        self.closings.append(Closing(self.spelt, self._open.named[1:], self._open.logprobs[:-1]))
+        self._open = Closing(0, [], [0.0])
+        if self.spelt == len(self._chunks):
+            return self._automaton.end
+        self.branch = ROOT
+        return [*self._automaton.next, *self._next_chunk()]
+
+    def _next_chunk(self) -> Sequence[int]:
+        self.spelt += 1
+        return self._chunks[self.spelt - 1]
 
 
-def _labels(taxonomy: Taxonomy) -> list[str]:
-    return sorted({label for leaf in taxonomy.leaves for label in leaf.path})
+def grown(options: Sequence[Edge], branches: list[Branch]) -> Edge:
+    """One edge for several token runs that end apart: what they share, then a branch (appended to `branches`)."""
+    if len(options) == 1:
+        return options[0]
+    shared = _shared([option.run for option in options])
+    branches.append(branch_of([option._replace(run=option.run[shared:]) for option in options], branches))
+    return Edge(options[0].run[:shared], len(branches) - 1)
+
+
+def branch_of(options: Sequence[Edge], branches: list[Branch]) -> Branch:
+    """A branch over token runs, none of them empty, none a beginning of another."""
+    after: dict[int, list[Edge]] = {}
+    for option in options:
+        after.setdefault(option.run[0], []).append(option._replace(run=option.run[1:]))
+    return {token: grown(after[token], branches) for token in sorted(after)}
+
+
+def _shared(runs: Sequence[Sequence[int]]) -> int:
+    """How many tokens all of them begin with."""
+    for at, tokens in enumerate(zip(*runs, strict=False)):
+        if len(set(tokens)) > 1:
+            return at
+    return min(map(len, runs))

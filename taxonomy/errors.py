@@ -91,6 +91,28 @@ class EngineFailed(RouteFeedbackError):
     status, retryable = 503, True
 
 
+class Overloaded(RouteFeedbackError):
+    """More is waiting than the service may take; nothing was done. `retry_after`: seconds until it is worth a try."""
+
+    status, retryable = 503, True
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"{message}; try again in {retry_after} s")
+
+
+class TooManyRequests(Overloaded):
+    """One key has more waiting than its share."""
+
+    status = 429
+
+
+class ClientGone(RouteFeedbackError):
+    """The client hung up before its answer (nobody reads this)."""
+
+    status = 499
+
+
 class NotReady(RouteFeedbackError):
     """The service is starting or stopping."""
 

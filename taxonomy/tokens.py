@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -24,17 +25,24 @@ class HfTokenizer(Protocol):
 class Tokens:
     """Two ways to tokenise with one vocabulary: our own template text, and text that is only text.
 
-    Raises nothing on any `str` without lone surrogates.
+    Raises nothing on any `str` without lone surrogates. `fingerprint` is a hash of all that decides the tokens.
     """
 
     def __init__(self, tokenizer: HfTokenizer) -> None:
         self.tokenizer = tokenizer
         self.eos: int = tokenizer.eos_token_id
         self._template = tokenizer.backend_tokenizer
-        spec = json.loads(self._template.to_str())
+        written = self._template.to_str()
+        self.fingerprint = hashlib.sha256(f"{self.eos} {written}".encode()).hexdigest()
+        spec = json.loads(written)
         self._added = tuple(token["content"] for token in spec["added_tokens"])
         # Without its added tokens a tokenizer knows no control token: "<|im_end|>" is a few plain characters to it.
         self._plain = Tokenizer.from_str(json.dumps(spec | {"added_tokens": [], "post_processor": None}))
+
+    @property
+    def size(self) -> int:
+        """Tokens in the vocabulary, added ones included."""
+        return int(self._template.get_vocab_size())
 
     def spells_special(self, text: str) -> bool:
         """Whether the text spells out one of the tokenizer's added tokens."""

@@ -24,8 +24,8 @@ START_S = 300
 
 
 @pytest.fixture(scope="session")
-def settings() -> Settings:
-    return load_settings({})
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return load_settings({}, cache=tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def pair(settings: Settings) -> Pair:
 
 @pytest.fixture(scope="session")
 def scripted(pair: Pair) -> ScriptedEngine:
-    """Takes the first allowed token with a log-probability that tells decisions from forced tokens."""
+    """Takes the first allowed token at every decision."""
     return ScriptedEngine(pair.automaton, lambda allowed: (allowed[0], -0.1))
 
 
@@ -77,7 +77,7 @@ def live(settings: Settings, pair: Pair) -> Iterator[Live]:
     servers: list[uvicorn.Server] = []
 
     async def main() -> None:
-        live.router = start_router(settings, pair)
+        live.router = await start_router(settings, pair)
         server = uvicorn.Server(uvicorn.Config(create_app(live.router), port=0, log_level="warning", access_log=False))
         servers.append(server)
         serving = asyncio.create_task(server.serve())

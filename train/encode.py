@@ -12,7 +12,9 @@ import numpy.typing as npt
 from taxonomy.automaton import Automaton
 from taxonomy.chunks import chunks
 from taxonomy.comments import LabelledComment
+from taxonomy.compiled import spelt
 from taxonomy.prompt import Prompt
+from taxonomy.tokens import Tokens
 from train.rivals import Rivals
 
 Loss = Literal["constrained", "decisions", "completion"]
@@ -31,25 +33,22 @@ class Row:
 
 
 def encode(
-    comments: Iterable[LabelledComment], automaton: Automaton, prompt: Prompt, loss: Loss = "decisions"
+    comments: Iterable[LabelledComment],
+    automaton: Automaton,
+    tokens: Tokens,
+    prompt: Prompt,
+    loss: Loss = "decisions",
 ) -> Iterator[Row]:
     """One row a comment. Raises ValueError where a segment does not end on a candidate cut."""
-    rivals = Rivals(automaton) if loss == "constrained" else None
+    rivals = Rivals(automaton, tokens) if loss == "constrained" else None
     for comment in comments:
         asked = prompt.of(comment.comment)
         pieces = chunks(comment.comment)
-        answer = automaton.spelt(pieces, comment.parts)
-        walk = automaton.walk(pieces)
-        learned: list[int] = []
-        told: list[tuple[int, ...]] = []
-        for index, token in enumerate(answer):
-            is_decision = len(walk.allowed) > 1
-            if is_decision or loss == "completion":
-                learned.append(len(asked) + index)
-            if is_decision and rivals and walk.node:
-                told.append(rivals.of(walk.node, pieces[-walk.chunks_left] if walk.may_go_on else ""))
-            walk.advance(token)
-        yield Row(np.array([*asked, *answer], np.int32), np.array(learned, np.int32), tuple(told))
+        answer = spelt(pieces, comment.parts, automaton, tokens)
+        at = range(len(answer.tokens)) if loss == "completion" else [d.at for d in answer.decisions]
+        told = tuple(rivals.of(d, pieces) for d in answer.decisions) if rivals else ()
+        learned = np.array(at, np.int32) + len(asked)
+        yield Row(np.array([*asked, *answer.tokens], np.int32), learned, told)
 
 
 def batches(rows: Sequence[Row], size: int, seed: int) -> list[list[int]]:

@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from llguidance.hf import from_tokenizer
 
 from taxonomy.answer import escaped
-from taxonomy.automaton import Automaton, Node
+from taxonomy.automaton import CLOSED, Automaton
+from taxonomy.compiled import Decision
+from taxonomy.tokens import Tokens
 
 _REACH = 32
 """Bytes to look ahead: no token of ours is longer."""
@@ -21,31 +23,33 @@ _REACH = 32
 class Rivals:
     """The rivals at each decision of an answer, for one automaton."""
 
-    def __init__(self, automaton: Automaton) -> None:
+    def __init__(self, automaton: Automaton, tokens: Tokens) -> None:
         self._automaton = automaton
-        tokenizer = from_tokenizer(automaton.tokens.tokenizer)
+        tokenizer = from_tokenizer(tokens.tokenizer)
         self._bytes = [tokenizer.decode_bytes([token]) for token in range(tokenizer.vocab_size)]
-        special = set(automaton.tokens.tokenizer.all_special_ids)
+        special = set(tokens.tokenizer.all_special_ids)
         self._ids = {spelt: token for token, spelt in enumerate(self._bytes) if spelt and token not in special}
-        self._of_node: dict[int, frozenset[int]] = {}
+        self._of_branch: dict[int, frozenset[int]] = {}
 
-    def of(self, node: Node, following: str) -> tuple[int, ...]:
-        """At a node of the taxonomy's part; `following` is the next chunk's text where the segment may go on, or ""."""
-        known = self._of_node.get(id(node))
+    def of(self, decision: Decision, pieces: Sequence[str]) -> tuple[int, ...]:
+        """At one decision of the answer to a comment with these chunks."""
+        known = self._of_branch.get(decision.branch)
         if known is None:
-            known = frozenset(token for spelt in self._spelt(node, b"") for token in self._beginnings(spelt))
-            self._of_node[id(node)] = known
-        if not following:
+            texts = self._spelt(decision.branch, b"")
+            known = frozenset(token for text in texts for token in self._beginnings(text))
+            self._of_branch[decision.branch] = known
+        if decision.onward is None:
             return tuple(sorted(known))
-        return tuple(sorted(known.union(self._beginnings(escaped(following[:_REACH]).encode()))))
+        following = escaped(pieces[decision.onward][:_REACH]).encode()
+        return tuple(sorted(known.union(self._beginnings(following))))
 
-    def _spelt(self, node: Node, before: bytes) -> Iterator[bytes]:
-        """What may be spelt from a node on, as far as a token can reach."""
-        if len(before) >= _REACH or not node.edges:
+    def _spelt(self, branch: int, before: bytes) -> Iterator[bytes]:
+        """What may be spelt from a branch on, as far as a token can reach."""
+        if len(before) >= _REACH or branch == CLOSED:
             yield before
             return
-        for token, after in node.edges.items():
-            yield from self._spelt(after, before + self._bytes[token])
+        for token, edge in self._automaton.branches[branch].items():
+            yield from self._spelt(edge.to, before + b"".join(self._bytes[t] for t in (token, *edge.run)))
 
     def _beginnings(self, spelt: bytes) -> Sequence[int]:
         lengths = range(1, min(len(spelt), _REACH) + 1)

@@ -15,10 +15,10 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from taxonomy.answer import written
-from taxonomy.automaton import Automaton
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint import Manifest, check_pair, hashes, publish, read_manifest, verify, version_of
 from taxonomy.comments import LabelledComment, labelled
+from taxonomy.compiled import compiled
 from taxonomy.errors import CallWrong
 from taxonomy.prompt import PROMPT_VERSION, Prompt, PromptStyle
 from taxonomy.tokens import Tokens
@@ -53,10 +53,10 @@ def run(recipe: Recipe, out: FilePath, say: Callable[[str], None]) -> Manifest:
         model = fresh_model(shape, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, recipe.seed)
     tokens = Tokens(tokenizer)
     say("encoding")
-    automaton = Automaton(taxonomy, tokens)
+    automaton = compiled(taxonomy, tokens)
     prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
     seen = tqdm(exposures(comments, recipe), total=recipe.optimisation.comments, unit=" comments", leave=False)
-    rows = list(encode(seen, automaton, prompt, recipe.loss))
+    rows = list(encode(seen, automaton, tokens, prompt, recipe.loss))
     if recipe.word_vectors:
         say("placing the embeddings")
         begin_with(model, word_vectors(comments, tokens, len(tokenizer), shape.hidden, recipe.seed))

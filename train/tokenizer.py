@@ -13,10 +13,12 @@ from taxonomy.labels import LEVELS
 
 BEGIN, STOP, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 
-# The JSON between a segment's values is one token each, then words with the space before them, digits, marks, space.
-# A quote joins nothing before it: no token holds the end of a value and what comes after it.
+# The JSON between a segment's values is one token each, an escape too; then words, digits and marks with the space
+# after them. Cuts stand after white space or marks, so that no token joins the end of one chunk and the next one's beginning;
+# and a quote joins nothing before it, so that no token joins the end of a value and what comes after it.
 _JSON = [*(f'","{level}":"' for level in LEVELS), EMOTION, OPEN, NEXT, RESIDUE]
-_WORDS = r"""[^\r\n\p{L}\p{N}"]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{N}"]+[\r\n]*|"|\s*[\r\n]+|\s+(?!\S)|\s+"""
+_ESCAPE = r"\\(?:u[0-9a-f]{4}|.)"
+_WORDS = r"""[\p{L}\p{M}]+(?:['\u2019](?=\p{L})| ?)|\p{N} ?|[^\s\p{L}\p{M}\p{N}"\\]+ ?|"|\s+|\\"""
 
 _TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
@@ -30,7 +32,7 @@ def learn_tokenizer(texts: Iterable[str], vocabulary: int, context: int) -> PreT
     json = "|".join(_escaped(piece) for piece in sorted(_JSON, key=len, reverse=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(f"{json}|{_WORDS}"), "isolated"),
+            pre_tokenizers.Split(Regex(f"{json}|{_ESCAPE}|{_WORDS}"), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

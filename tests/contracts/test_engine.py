@@ -6,8 +6,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM
 
-from serve.answer import answer_of
+from serve.answer import Answer, answer_of
 from serve.engine import Decoded, Engine, ScriptedEngine, Task
 from serve.pair import Pair
 from serve.router import Router
@@ -56,11 +58,18 @@ def bench(request: pytest.FixtureRequest, scripted_router: Router) -> Bench:
     return Bench(live.engine, live.router, live)
 
 
-def test_an_answer_is_in_the_language_with_a_logprob_a_token(bench: Bench, pair: Pair) -> None:
-    for comment, decoded in zip(COMMENTS, bench.decode(*map(bench.router.task, COMMENTS)), strict=True):
-        assert answer_of(comment, decoded, pair)
+def test_an_answer_is_in_the_language_with_a_logprob_a_decision(bench: Bench, pair: Pair) -> None:
+    tasks = [*map(bench.router.task, COMMENTS)]
+    for task, decoded in zip(tasks, bench.decode(*tasks), strict=True):
+        answer = answer_of(task, decoded, pair)
+        assert "".join(text for _, text in spans(answer)) == "".join(task.chunks)
         assert all(logprob <= 0 for logprob in decoded.logprobs)
-        assert decoded.tokens[-1] == pair.tokens.eos
+
+
+def spans(answer: Answer) -> list[tuple[int, str]]:
+    return sorted(
+        [*((s.start, s.part.content) for s in answer.segments), *((r.start, r.content) for r in answer.residue)]
+    )
 
 
 def test_decoding_is_greedy_alone_or_among_others(bench: Bench) -> None:
@@ -74,32 +83,41 @@ def test_decoding_is_greedy_alone_or_among_others(bench: Bench) -> None:
 
 def test_a_cancelled_task_leaves_the_engine_working(bench: Bench, pair: Pair) -> None:
     bench.cancel_midway(bench.router.task(COMMENTS[0]))
-    (decoded,) = bench.decode(bench.router.task(COMMENTS[1]))
-    assert answer_of(COMMENTS[1], decoded, pair)
+    task = bench.router.task(COMMENTS[1])
+    (decoded,) = bench.decode(task)
+    assert answer_of(task, decoded, pair)
 
 
-def test_forced_tokens_cost_no_probability(live: Live, pair: Pair) -> None:
-    """Where our automaton leaves no choice vLLM is sure too, as long as it spells the answer as we do."""
+def test_each_logprob_is_the_choice_among_the_allowed_tokens(live: Live, pair: Pair) -> None:
+    """What vLLM says, step by step, is what the weights say of the whole answer at once."""
     assert live.router
+    model = AutoModelForCausalLM.from_pretrained(pair.model, dtype=torch.float32)
     for comment in COMMENTS:
         task = live.router.task(comment)
         (decoded,) = Bench(live.engine, live.router, live).decode(task)
-        walk = pair.automaton.walk(task.chunks)
-        for token, logprob in zip(decoded.tokens, decoded.logprobs, strict=True):
-            if token not in walk.allowed:
-                break  # another spelling of the same text, which the text grammar allows
-            if len(walk.allowed) == 1 and token == pair.tokens.eos:
-                assert logprob == pytest.approx(0, abs=1e-4)
-            walk.advance(token)
+        walk = pair.automaton.walk(task.spelt)
+        tokens = [*task.prompt, *walk.forced]
+        at, allowed = [], []
+        for token in decoded.tokens:
+            at.append(len(tokens) - 1)
+            allowed.append(list(walk.allowed))
+            tokens += [token, *walk.decide(token)]
+        with torch.no_grad():
+            logits = model(torch.tensor([tokens])).logits[0, at].double()
+        for token, logprob, options, row in zip(decoded.tokens, decoded.logprobs, allowed, logits, strict=True):
+            expected = torch.log_softmax(row[options], 0)
+            assert options[int(expected.argmax())] == token
+            assert logprob == pytest.approx(expected[options.index(token)].item(), abs=2e-3)
 
 
-def test_a_refused_task_is_an_engine_failure(live: Live, pair: Pair) -> None:
+def test_a_task_that_the_engine_refuses_is_an_engine_failure(live: Live, pair: Pair) -> None:
     assert live.router
-    task = replace(live.router.task(COMMENTS[0]), grammar="this is no grammar")
+    task = live.router.task(COMMENTS[0])
+    too_long = replace(task, prompt=task.prompt * 10_000)
     with pytest.raises(EngineFailed, match="failed on this comment"):
-        Bench(live.engine, live.router, live).decode(task)
-    (decoded,) = Bench(live.engine, live.router, live).decode(live.router.task(COMMENTS[1]))
-    assert answer_of(COMMENTS[1], decoded, pair)
+        Bench(live.engine, live.router, live).decode(too_long)
+    (decoded,) = Bench(live.engine, live.router, live).decode(task)
+    assert answer_of(task, decoded, pair)
 
 
 def test_a_decoded_answer_pairs_tokens_with_logprobs() -> None:

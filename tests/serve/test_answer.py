@@ -17,8 +17,8 @@ from serve.pair import Pair
 from serve.router import Router
 from serve.settings import load_settings
 from taxonomy.answer import Part
-from taxonomy.automaton import Step
 from taxonomy.chunks import chunks
+from taxonomy.compiled import chunk_tokens, spelt
 from taxonomy.errors import CommentInvalid, CommentTooLong, EngineFailed
 from tests.strategies import comment
 
@@ -26,11 +26,15 @@ LIMITS = load_settings({})
 TEXT = "I bought it in May. The picture is blurry, it came late."
 
 
-def decoded_of(pair: Pair, comment: str, parts: list[Part], logprob: float = -0.5) -> tuple[Decoded, list[Step]]:
+def task_of(pair: Pair, comment: str) -> Task:
+    pieces = chunks(comment)
+    return Task("t", (), pieces, tuple(map(tuple, chunk_tokens(pieces, pair.tokens))))
+
+
+def decoded_of(pair: Pair, comment: str, parts: list[Part], logprob: float = -0.5) -> Decoded:
     """An answer in which every decision has one log-probability."""
-    steps = pair.automaton.steps(chunks(comment), parts)
-    logprobs = tuple(logprob if step.is_decision else 0.0 for step in steps)
-    return Decoded(tuple(step.token for step in steps), logprobs), steps
+    tokens, decisions = spelt(chunks(comment), parts, pair.automaton, pair.tokens)
+    return Decoded(tuple(tokens[d.at] for d in decisions), (logprob,) * len(decisions))
 
 
 def test_spans_count_code_points_and_lay_end_to_end(pair: Pair) -> None:
@@ -38,7 +42,7 @@ def test_spans_count_code_points_and_lay_end_to_end(pair: Pair) -> None:
     leaf = pair.taxonomy.leaves[5]
     pieces = chunks(comment)
     parts = [Part(pieces[0]), *(Part(piece, leaf.path, "negative") for piece in pieces[1:])]
-    answer = answer_of(comment, decoded_of(pair, comment, parts)[0], pair)
+    answer = answer_of(task_of(pair, comment), decoded_of(pair, comment, parts), pair)
     for segment in answer.segments:
         assert comment[segment.start : segment.end] == segment.part.content
         assert segment.leaf == leaf
@@ -48,44 +52,42 @@ def test_spans_count_code_points_and_lay_end_to_end(pair: Pair) -> None:
 
 def test_a_level_has_the_probability_of_the_path_down_to_it(pair: Pair) -> None:
     leaf = next(leaf for leaf in pair.taxonomy.leaves if len(pair.taxonomy.children(leaf.path[:3])) > 1)
-    decoded, steps = decoded_of(pair, TEXT, [Part(TEXT, leaf.path, "negative")])
-    (segment,) = answer_of(TEXT, decoded, pair).segments
+    decoded = decoded_of(pair, TEXT, [Part(TEXT, leaf.path, "negative")])
+    (segment,) = answer_of(task_of(pair, TEXT), decoded, pair).segments
     confidence = segment.confidence
     levels = [confidence[name] for name in ("L1", "L2", "L3", "L4")]
     assert levels == sorted(levels, reverse=True)
     cuts = len(chunks(TEXT)) - 1
-    decisions = sum(step.is_decision for step in steps) - cuts - 1  # the last close: with labels or as residue
+    decisions = len(decoded.tokens) - cuts - 1  # the last close: with labels or as residue
     assert math.isclose(math.log(levels[-1]) + math.log(confidence["emotion"]), -0.5 * decisions, rel_tol=1e-6)
     assert math.isclose(confidence["emotion"], math.exp(-0.5), rel_tol=1e-6)
     assert segment.needs_review == (min(confidence.values()) < pair.taxonomy.review_below)
 
 
 def test_sure_decisions_need_no_review(pair: Pair) -> None:
-    decoded, _ = decoded_of(pair, TEXT, [Part(TEXT, pair.taxonomy.leaves[0].path, "neutral")], logprob=-1e-6)
-    answer = answer_of(TEXT, decoded, pair)
+    decoded = decoded_of(pair, TEXT, [Part(TEXT, pair.taxonomy.leaves[0].path, "neutral")], logprob=-1e-6)
+    answer = answer_of(task_of(pair, TEXT), decoded, pair)
     assert not answer.needs_review
     assert all(0.999 < p <= 1 for p in answer.segments[0].confidence.values())
 
 
 def test_neighbouring_residue_becomes_one(pair: Pair) -> None:
-    decoded, _ = decoded_of(pair, TEXT, [Part(piece) for piece in chunks(TEXT)])
-    answer = answer_of(TEXT, decoded, pair)
+    decoded = decoded_of(pair, TEXT, [Part(piece) for piece in chunks(TEXT)])
+    answer = answer_of(task_of(pair, TEXT), decoded, pair)
     assert [r.content for r in answer.residue] == [TEXT]
     assert not answer.segments
 
 
-@pytest.mark.parametrize("spoil", ["cut short", "another comment", "no json"])
+@pytest.mark.parametrize("spoil", ["cut short", "too long", "no decision of ours"])
 def test_what_is_no_answer_to_the_comment_is_an_engine_failure(pair: Pair, spoil: str) -> None:
-    decoded, _ = decoded_of(pair, TEXT, [Part(TEXT)])
-    asked = TEXT
-    if spoil == "cut short":
-        decoded = Decoded(decoded.tokens[:-4], decoded.logprobs[:-4])
-    elif spoil == "another comment":
-        asked = TEXT.replace("May", "June")
-    else:
-        decoded = Decoded(tuple(pair.tokens.text("sorry")), (0.0,) * len(pair.tokens.text("sorry")))
-    with pytest.raises(EngineFailed):
-        answer_of(asked, decoded, pair)
+    decoded = decoded_of(pair, TEXT, [Part(TEXT)])
+    tokens = {
+        "cut short": decoded.tokens[:-1],
+        "too long": (*decoded.tokens, decoded.tokens[-1]),
+        "no decision of ours": tuple(pair.tokens.text("sorry")),
+    }[spoil]
+    with pytest.raises(EngineFailed, match="the engine's answer"):
+        answer_of(task_of(pair, TEXT), Decoded(tokens, (0.0,) * len(tokens)), pair)
 
 
 @given(comment=comment, seed=st.integers(0, 10_000))
@@ -117,13 +119,15 @@ def test_no_answer_is_longer_than_what_was_set_aside_for_it(pair: Pair, comment:
     class Measuring(ScriptedEngine):
         async def decode(self, task: Task) -> Decoded:
             decoded = await super().decode(task)
-            lengths.append(len(decoded.tokens))
+            walk = pair.automaton.walk(task.spelt)
+            lengths.append(len(walk.forced) + sum(1 + len(walk.decide(token)) for token in decoded.tokens))
             return decoded
 
     engine = Measuring(pair.automaton, lambda allowed: (rng.choice(allowed), 0.0))
     router = Router(pair, engine, LIMITS, context=32_768)
     asyncio.run(router.route(comment))
-    assert lengths[0] <= router._longest_answer(chunks(comment))
+    longest = sum(map(len, router.task(comment).spelt)) + len(chunks(comment)) * pair.automaton.longest_closing
+    assert lengths[0] <= longest
 
 
 def test_a_comment_that_cannot_fit_is_refused_with_the_limit(pair: Pair, scripted: ScriptedEngine) -> None:

@@ -1,24 +1,20 @@
-"""The language of answers: grammar and automaton accept exactly the MECE answers."""
+"""The language of answers: the grammar accepts exactly the MECE answers."""
 
 from __future__ import annotations
 
 import json
 from itertools import pairwise
 
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer
 
 from taxonomy.answer import Part, joined_residue, read, written
-from taxonomy.automaton import Automaton
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.chunks import chunks
 from taxonomy.grammar import grammar, label_rules
-from taxonomy.tokens import Tokens
 from taxonomy.tree import Taxonomy
 from tests.strategies import answers, comment, taxonomies
-from tests.tokenizers import KINDS, tokenizer_of_kind
 from train.corpus import Corpus, load_phrasebook
 
 BYTES = LLTokenizer("byte")
@@ -108,38 +104,6 @@ def test_every_gold_answer_of_the_corpus_is_accepted() -> None:
     for split in ("train", "test"):
         for gold in Corpus(book, split).comments(60):
             assert accepts(gold.comment, taxonomy, written(gold.parts)), gold
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@given(data=st.data(), comment=comment, taxonomy=taxonomies())
-@settings(max_examples=60, deadline=None)
-def test_the_automaton_walks_every_answer_and_no_other_token(
-    kind: str, data: st.DataObject, comment: str, taxonomy: Taxonomy
-) -> None:
-    tokens = Tokens(tokenizer_of_kind(kind))
-    automaton = Automaton(taxonomy, tokens)
-    parts = data.draw(answers(comment, taxonomy))
-    steps = automaton.steps(chunks(comment), parts)
-    assert steps[-1].token == tokens.eos
-    assert all(step.token in step.allowed for step in steps)
-    assert all(not step.is_decision for step in steps[-2:]), "the end is forced"
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@given(data=st.data(), comment=comment, taxonomy=taxonomies())
-@settings(max_examples=60, deadline=None)
-def test_any_walk_through_the_automaton_spells_an_answer(
-    kind: str, data: st.DataObject, comment: str, taxonomy: Taxonomy
-) -> None:
-    tokens = Tokens(tokenizer_of_kind(kind))
-    walk = Automaton(taxonomy, tokens).walk(chunks(comment))
-    spelt: list[int] = []
-    while not walk.is_done:
-        token = data.draw(st.sampled_from(walk.allowed))
-        walk.advance(token)
-        spelt.append(token)
-    answer = tokens.tokenizer.backend_tokenizer.decode(spelt[:-1], skip_special_tokens=False)
-    assert is_answer(answer, comment, taxonomy)
 
 
 @given(data=st.data(), comment=comment, taxonomy=taxonomies())

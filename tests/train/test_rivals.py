@@ -10,7 +10,7 @@ from llguidance.hf import from_tokenizer
 
 from serve.pair import Pair
 from taxonomy.chunks import chunks
-from taxonomy.grammar import grammar
+from taxonomy.grammar import grammar, label_rules
 from train.corpus import Corpus, load_phrasebook
 from train.encode import encode
 
@@ -26,9 +26,9 @@ def allowed_by(matcher: LLMatcher, vocabulary: int) -> set[int]:
 @pytest.mark.parametrize("comment", COMMENTS, ids=lambda comment: str(comment.id))
 def test_rivals_are_what_the_grammar_allows(pair: Pair, comment: object) -> None:
     (gold,) = [c for c in COMMENTS if c is comment]
-    (row,) = encode([gold], pair.automaton, pair.prompt, "constrained")
+    (row,) = encode([gold], pair.automaton, pair.tokens, pair.prompt, "constrained")
     tokenizer = from_tokenizer(pair.tokens.tokenizer)
-    text = grammar(chunks(gold.comment), pair.label_rules).definition
+    text = grammar(chunks(gold.comment), label_rules(pair.taxonomy)).definition
     matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(text))
     told = dict(zip(row.learned.tolist(), row.rivals, strict=True))
     start = len(pair.prompt.of(gold.comment))
@@ -42,6 +42,6 @@ def test_rivals_are_what_the_grammar_allows(pair: Pair, comment: object) -> None
 
 
 def test_every_decision_has_its_rivals_and_is_among_them(pair: Pair) -> None:
-    for row in encode(COMMENTS, pair.automaton, pair.prompt, "constrained"):
+    for row in encode(COMMENTS, pair.automaton, pair.tokens, pair.prompt, "constrained"):
         assert len(row.rivals) == len(row.learned)
         assert all(row.tokens[at] in told for at, told in zip(row.learned, row.rivals, strict=True))

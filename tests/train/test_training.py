@@ -11,9 +11,9 @@ import torch
 import yaml
 
 from serve.settings import BUNDLED_CHECKPOINT
-from taxonomy.automaton import Automaton
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint import read_manifest, verify
+from taxonomy.compiled import compiled
 from taxonomy.errors import CallWrong, RecipeInvalid
 from taxonomy.prompt import Prompt, PromptStyle
 from taxonomy.tokens import Tokens
@@ -39,7 +39,7 @@ def rows() -> list[Row]:
     taxonomy = bundled_taxonomy()
     prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
     comments = Corpus(load_phrasebook(), "train").comments(40)
-    return list(encode(comments, Automaton(taxonomy, tokens), prompt))
+    return list(encode(comments, compiled(taxonomy, tokens), tokens, prompt))
 
 
 @pytest.mark.parametrize("file", sorted(RECIPES.glob("*.yaml")), ids=lambda file: str(file.name))

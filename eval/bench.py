@@ -1,0 +1,124 @@
+"""`route-feedback bench ...`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path as FilePath
+from typing import Any
+
+from eval.bench_constraint import constraint
+from eval.bench_speed import OWN, REFERENCE, SYSTEMS, Plan, long_comments, ratios, speed
+from serve.pair import load_pair
+from serve.settings import Settings, load_settings
+from taxonomy import program
+from taxonomy.comments import read_comments
+from taxonomy.errors import CallWrong
+
+MODELS = ("bundled", "random-200m")
+
+
+def add_bench(parser: argparse.ArgumentParser) -> None:
+    """The benchmarks' arguments."""
+    commands = parser.add_subparsers(required=True)
+    faster = commands.add_parser("speed", help="answers a second of five systems, side by side in one run")
+    faster.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS)
+    faster.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    faster.add_argument("--concurrency", nargs="+", type=int, default=Plan.concurrencies)
+    faster.add_argument("--lengths", nargs="+", choices=["short", "long"], default=["short", "long"])
+    faster.add_argument("--seconds", type=float, default=Plan.seconds, help="of each round of a cell")
+    faster.add_argument("--repeats", type=int, default=Plan.repeats)
+    faster.set_defaults(run=_speed)
+    constrained = commands.add_parser("constraint", help="compile and decision times, and how they grow")
+    constrained.add_argument("--rounds", type=int, default=400, help="comments for each length")
+    constrained.set_defaults(run=_constraint)
+    for command in (faster, constrained):
+        command.add_argument("--comments", type=FilePath, required=True, help="JSONL of labelled comments")
+        command.add_argument("--out", type=FilePath, help="write the figures here, as JSON")
+        command.add_argument("--json", action="store_true")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _speed(given: argparse.Namespace) -> int:
+    short = [comment.comment for comment in read_comments(given.comments)]
+    if not short:
+        raise CallWrong(f"{given.comments} has no comments")
+    comments = {"short": short, "long": long_comments(short)}
+    if not comments["long"]:
+        raise CallWrong(f"{given.comments} has too few comments to make long ones of")
+    plan = Plan(
+        systems=tuple(given.systems),
+        concurrencies=tuple(given.concurrency),
+        seconds=given.seconds,
+        repeats=given.repeats,
+    )
+    settings = load_settings(os.environ)
+    with tempfile.TemporaryDirectory() as folder:
+        models = {name: _model(name, settings, FilePath(folder)) for name in given.models}
+        figures = asyncio.run(speed({kind: comments[kind] for kind in given.lengths}, models, plan, _say))
+    against = [name for name in given.systems if name != OWN]
+    figures["ratios"] = {f"{OWN} / {name}": ratios(figures["rows"], OWN, name) for name in against}
+    _keep(given.out, figures)
+    program.tell(figures, _table(figures), as_json=given.json)
+    return 0
+
+
+def _model(name: str, settings: Settings, folder: FilePath) -> Settings:
+    if name == "bundled":
+        return settings
+    from eval.bench_models import random_checkpoint  # noqa: PLC0415 (torch takes seconds to import)
+
+    _say(f"making {name}")
+    random_checkpoint(load_pair(settings), folder)
+    return settings.model_copy(update={"checkpoint": str(folder)})
+
+
+def _constraint(given: argparse.Namespace) -> int:
+    comments = [comment.comment for comment in read_comments(given.comments)]
+    figures = constraint(comments, load_pair(load_settings(os.environ)).tokens, given.rounds, _say)
+    _keep(given.out, figures)
+    lines = ["leaves  characters   compile ms p50    p99   decision us p50    p99   taxonomy s"]
+    for row in figures["rows"]:
+        compiling, deciding = row["compile_ms"], row["decision_us"]
+        lines.append(
+            f"{row['leaves']:>6}  {row['characters']:>10}   {compiling['p50']:>14} {compiling['p99']:>6}"
+            f"   {deciding['p50']:>15} {deciding['p99']:>6}   {row['taxonomy_s']:>10}"
+        )
+    program.tell(figures, "\n".join(lines), as_json=given.json)
+    return 0
+
+
+def _keep(file: FilePath | None, figures: dict[str, Any]) -> None:
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _table(figures: dict[str, Any]) -> str:
+    lines = [
+        f"{'system':<22} {'model':<12} {'comments':<9} {'at once':>7} {'answers/s':>10} {'p50 ms':>9} {'p99 ms':>9}"
+    ]
+    for row in figures["rows"]:
+        p50, p99 = ("-" if row[name] is None else format(row[name], ".0f") for name in ("p50_ms", "p99_ms"))
+        rate = format(row["requests_per_second"], ".2f")
+        where = f"{row['system']:<22} {row['model']:<12} {row['comments']:<9} {row['concurrency']:>7}"
+        lines.append(f"{where} {rate:>10} {p50:>9} {p99:>9}")
+    for name, cells in figures["ratios"].items():
+        lines.append(f"\n{name}")
+        for cell in cells:
+            spread = (
+                f"{cell['median']:.2f} ({cell['low']:.2f} to {cell['high']:.2f})"
+                if cell["median"] is not None
+                else f"{name.split(' / ')[1]} gave no answer in the time"
+            )
+            lines.append(f"  {cell['model']:<12} {cell['comments']:<9} {cell['concurrency']:>7}   {spread}")
+    for model, agreed in figures["agreement"].items():
+        lines.append(f"\n{model}: {agreed['identical']} of {agreed['comments']} answers are those of {REFERENCE}")
+    return "\n".join(lines)

@@ -1,0 +1,48 @@
+"""A model to measure speed on: random weights, the taxonomy's own tokenizer, any size."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+
+import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from serve.pair import Pair
+from taxonomy.checkpoint import MANIFEST, Manifest, hashes, publish, version_of
+from taxonomy.labels import CheckpointId
+from taxonomy.prompt import PROMPT_VERSION, PromptStyle
+
+
+def random_checkpoint(pair: Pair, folder: FilePath, layers: int = 16, hidden: int = 1024) -> CheckpointId:
+    """A Qwen3 decoder (211 M parameters by default) that answers the pair's prompt with whatever comes."""
+    tokenizer = pair.tokens.tokenizer
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=pair.tokens.size,
+        hidden_size=hidden,
+        intermediate_size=3 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 64,
+        num_key_value_heads=hidden // 128,
+        head_dim=64,
+        max_position_embeddings=32_768,
+        tie_word_embeddings=True,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    (folder / MANIFEST).unlink(missing_ok=True)
+    Qwen3ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)  # type: ignore[attr-defined]  # a `transformers` tokenizer
+    files = hashes(folder)
+    manifest = Manifest(
+        version=version_of(files),
+        files=files,
+        taxonomy=pair.taxonomy.version,
+        prompt=PROMPT_VERSION,
+        prompt_style=PromptStyle.LEARNED,
+        base_model=None,
+        recipe={"random": {"layers": layers, "hidden": hidden}},
+        data={},
+    )
+    publish(folder, manifest)
+    return manifest.version

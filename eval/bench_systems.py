@@ -1,4 +1,4 @@
-"""What `bench speed` compares: vLLM as it comes under two constraints, Outlines on transformers, our engine, our HTTP."""
+"""What `bench speed` compares: vLLM as it comes, under two constraints; Outlines; our engine; our HTTP."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from taxonomy.errors import CommentInvalid, RouteFeedbackError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 1
+_PHRASES: Final = {status.phrase for status in HTTPStatus}
 log = logging.getLogger(__name__)
 
 
@@ -44,9 +45,7 @@ def _response(
     errors: list[dict[str, str]],
     retry_after: int | None = None,
 ) -> JSONResponse:
-    kind = (
-        "about:blank" if title == HTTPStatus(status).phrase else f"urn:route-feedback:{title.lower().replace(' ', '-')}"
-    )
+    kind = "about:blank" if title in _PHRASES else f"urn:route-feedback:{title.lower().replace(' ', '-')}"
     body = Problem(
         type=kind,
         title=title,
@@ -60,7 +59,7 @@ def _response(
     return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
 
 
-def _ours(request: Request, error: Exception) -> JSONResponse:
+async def _ours(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RouteFeedbackError):
         raise error
     field = "comment" if isinstance(error, CommentInvalid) else None
@@ -70,7 +69,7 @@ def _ours(request: Request, error: Exception) -> JSONResponse:
     return problem(request, error.status, error.title, str(error), field=field, retry_after=retry_after)
 
 
-def _invalid(request: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
     errors = []
@@ -81,13 +80,13 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
     return _response(request, 422, "Request invalid", detail, errors=errors)
 
 
-def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
     return problem(request, error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail))
 
 
-def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("%s: unexpected", request.state.request_id, exc_info=error)
     title = HTTPStatus.INTERNAL_SERVER_ERROR.phrase
     return problem(request, 500, title, "an unexpected error; the log has it under this request_id")

@@ -14,6 +14,32 @@ from taxonomy.tree import Taxonomy
 EXAMPLE = "I bought it in May. The picture at night is blurry, and the parcel came two weeks late."
 
 
+ANSWER_EXAMPLE = {
+    "id": "review-4711",
+    "checkpoint": "ck_0123456789abcdef",
+    "taxonomy": "tx_0123456789abcdef",
+    "needs_review": False,
+    "segments": [
+        {
+            "content": "The picture at night is blurry, ",
+            "start": 20,
+            "end": 52,
+            "L1": "Hardware - Picture and Sound",
+            "L2": "Night Vision",
+            "L3": "Sharpness",
+            "L4": "Blurry at Night",
+            "emotion": "negative",
+            "confidence": {"L1": 0.99, "L2": 0.97, "L3": 0.95, "L4": 0.91, "emotion": 0.99},
+            "team": "development",
+            "workflow": "Hardware ticket",
+            "needs_review": False,
+        }
+    ],
+    "residue": [{"content": "I bought it in May. ", "start": 0, "end": 20}],
+    "metadata": {},
+}
+
+
 class RouteRequest(BaseModel):
     """One comment to route. Unknown fields are refused."""
 
@@ -57,6 +83,8 @@ class ResidueOut(BaseModel):
 
 class RouteResponse(BaseModel):
     """The comment's segments and residue; by `start`, laid end to end, they are the comment."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ANSWER_EXAMPLE]})
 
     id: str
     checkpoint: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.chunks import MAX_CHUNKS
@@ -18,6 +19,14 @@ BUNDLED_CHECKPOINT: Final = FilePath(__file__).parent / "data" / "checkpoint"
 Count = Annotated[int, Field(gt=0)]
 
 
+def _parsed(value: object) -> object:
+    """A variable of the environment holds JSON."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg}") from error
+
+
 class Settings(BaseModel):
     """Frozen; made once by `load_settings`.
 
@@ -25,7 +34,7 @@ class Settings(BaseModel):
     max_comment: longest comment, in Unicode code points. max_chunks: most places where one may be cut.
     max_model_len: context of the engine in tokens; None takes the model's own. max_num_seqs: comments decoded at once.
     max_waiting: comments that may wait for their turn.
-    cache: where compiled taxonomies are kept.
+    cache: where compiled taxonomies are kept. engine: any of vLLM's engine arguments, by name; they go before ours.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +49,7 @@ class Settings(BaseModel):
     max_num_seqs: Count = 128
     max_waiting: Count = 1024
     cache: FilePath = FilePath("~/.cache/route-feedback")
+    engine: Annotated[dict[str, Any], BeforeValidator(_parsed)] = {}
 
 
 def load_settings(environment: Mapping[str, str], file: FilePath | None = None, **given: Any) -> Settings:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path as FilePath
 from typing import Any, Final
 
+from serve.cores import thread_settings
 from serve.engine import Decoded, Task
 from serve.pair import Pair
 from serve.settings import Settings
@@ -76,7 +77,7 @@ def plain_engine(model: str, settings: Settings, backend: str) -> Any:
 
 
 def _started(model: str, settings: Settings, **options: Any) -> Any:
-    for name, value in _DEFAULTS.items():
+    for name, value in (_DEFAULTS | thread_settings()).items():
         os.environ.setdefault(name, value)
     # vLLM reads its environment when it is imported.
     from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
@@ -84,20 +85,20 @@ def _started(model: str, settings: Settings, **options: Any) -> Any:
     from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
 
     on_cpu = current_platform.is_cpu()
-    arguments = AsyncEngineArgs(
-        model=model,
-        dtype=_cpu_dtype() if on_cpu else "auto",
-        max_model_len=settings.max_model_len,
-        max_num_seqs=settings.max_num_seqs,
-        enforce_eager=on_cpu,
-        enable_prefix_caching=True,
-        logprobs_mode="processed_logprobs",
-        disable_log_stats=True,
-        trust_remote_code=False,
-        seed=0,
-        **options,
-    )
+    ours = {
+        "model": model,
+        "dtype": _cpu_dtype() if on_cpu else "auto",
+        "max_model_len": settings.max_model_len,
+        "max_num_seqs": settings.max_num_seqs,
+        "enforce_eager": on_cpu,
+        "enable_prefix_caching": True,
+        "logprobs_mode": "processed_logprobs",
+        "disable_log_stats": True,
+        "trust_remote_code": False,
+        "seed": 0,
+    }
     try:
+        arguments = AsyncEngineArgs(**(ours | settings.engine | options))
         return AsyncLLM.from_engine_args(arguments)
     except Exception as error:
         raise EngineFailed(f"vLLM could not start on {model}: {_one_line(error)}") from error

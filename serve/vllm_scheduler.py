@@ -48,8 +48,8 @@ class DecisionScheduler(Scheduler):  # type: ignore[misc]  # vLLM's base is unty
         if grown:
             output.scheduled_new_reqs += [self._announced(told.req_ids[i], told.num_computed_tokens[i]) for i in grown]
             output.scheduled_cached_reqs = _without(told, set(grown))
-        # One that was preempted is announced whole by vLLM itself where its runner wants that.
-        self._grown.difference_update(output.num_scheduled_tokens)
+        # A runner that wants preempted requests announced whole gets them so from vLLM itself.
+        self._grown.difference_update(output.num_scheduled_tokens, output.finished_req_ids)
         output.has_structured_output_requests |= bool(self._deciding(output))
         return output
 

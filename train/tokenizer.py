@@ -14,8 +14,8 @@ from taxonomy.labels import LEVELS
 BEGIN, STOP, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 
 # The JSON between a segment's values is one token each, an escape too; then words, digits and marks with the space
-# after them. Cuts stand after white space or marks, so that no token joins the end of one chunk and the next one's beginning;
-# and a quote joins nothing before it, so that no token joins the end of a value and what comes after it.
+# after them. Cuts stand after white space or marks, so that no token joins the end of one chunk and the beginning of
+# the next; and a quote joins nothing before it, so that no token joins the end of a value and what comes after it.
 _JSON = [*(f'","{level}":"' for level in LEVELS), EMOTION, OPEN, NEXT, RESIDUE]
 _ESCAPE = r"\\(?:u[0-9a-f]{4}|.)"
 _WORDS = r"""[\p{L}\p{M}]+(?:['\u2019](?=\p{L})| ?)|\p{N} ?|[^\s\p{L}\p{M}\p{N}"\\]+ ?|"|\s+|\\"""

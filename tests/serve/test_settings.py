@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from vllm.engine.arg_utils import AsyncEngineArgs
 
 from serve.settings import load_settings
 from serve.vllm_engine import _cpu_dtype
@@ -23,6 +25,8 @@ def test_given_beats_environment_beats_file_beats_default(tmp_path: Path) -> Non
     [
         ({"ROUTE_FEEDBACK_PROT": "1"}, "", "ROUTE_FEEDBACK_PROT: Extra inputs"),
         ({"ROUTE_FEEDBACK_PORT": "x"}, "", "ROUTE_FEEDBACK_PORT: Input should be a valid integer"),
+        ({"ROUTE_FEEDBACK_ENGINE": "{"}, "", "ROUTE_FEEDBACK_ENGINE: Value error, not JSON"),
+        ({"ROUTE_FEEDBACK_ENGINE": "[1]"}, "", "ROUTE_FEEDBACK_ENGINE: Input should be a valid dictionary"),
         ({}, "prot: 1", "ROUTE_FEEDBACK_PROT: Extra inputs"),
         ({}, "- a", "settings file"),
         ({}, "a: {", "settings file"),
@@ -33,6 +37,12 @@ def test_what_is_wrong_is_named(tmp_path: Path, environment: dict[str, str], tex
     file.write_text(text)
     with pytest.raises(CallWrong, match=said):
         load_settings(environment, file)
+
+
+@pytest.mark.parametrize("profile", sorted(Path("serve/profiles").glob("*.yaml")), ids=lambda file: str(file.stem))
+def test_the_shipped_profiles_name_settings_and_engine_arguments_that_exist(profile: Path) -> None:
+    settings = load_settings({}, profile)
+    assert settings.engine.keys() <= {field.name for field in fields(AsyncEngineArgs)}
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

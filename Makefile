@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-dep
 # Consulted only where what pip is configured with has no CPU build of PyTorch.
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: run test check setup bench checkpoint corpus lock help
+.PHONY: run test check setup served bench checkpoint corpus lock help
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,11 +52,18 @@ corpus: setup  ## write the bundled corpus's two splits into runs/corpus
 	@$(BIN)/route-feedback corpus write train runs/corpus/train.jsonl
 	@$(BIN)/route-feedback corpus write test runs/corpus/test.jsonl
 
-bench: setup  ## 1,000 comments of the test split through HTTP: violations, scores, seconds
+served: setup  ## 1,000 comments of the test split through HTTP: violations, scores, seconds
+	@mkdir -p runs/served
+	@$(BIN)/route-feedback corpus write test runs/served/test_1000.jsonl --count 1000
+	@.ci/with-service $(BIN)/route-feedback eval served --gold runs/served/test_1000.jsonl \
+	  --out runs/served/predictions.jsonl --url
+
+bench: setup  ## how fast, beside vLLM as it comes (about half an hour), into runs/bench
 	@mkdir -p runs/bench
-	@$(BIN)/route-feedback corpus write test runs/bench/test_1000.jsonl --count 1000
-	@.ci/with-service $(BIN)/route-feedback eval served --gold runs/bench/test_1000.jsonl \
-	  --out runs/bench/predictions.jsonl --url
+	@$(BIN)/route-feedback corpus write test runs/bench/comments.jsonl
+	@$(BIN)/route-feedback bench constraint --comments runs/bench/comments.jsonl --out runs/bench/constraint.json
+	@$(BIN)/route-feedback bench speed --comments runs/bench/comments.jsonl --out runs/bench/speed.json \
+	  --plot runs/bench/speed.svg
 
 lock:  ## resolve the locks anew (needs uv)
 	uv pip compile pyproject.toml --extra cpu --extra offline --extra dev --override locks/overrides.txt \

@@ -32,6 +32,7 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
     faster.add_argument("--lengths", nargs="+", choices=["short", "long"], default=["short", "long"])
     faster.add_argument("--seconds", type=float, default=Plan.seconds, help="of each round of a cell")
     faster.add_argument("--repeats", type=int, default=Plan.repeats)
+    faster.add_argument("--plot", type=FilePath, help="draw the figures here (SVG or PNG)")
     faster.set_defaults(run=_speed)
     constrained = commands.add_parser("constraint", help="compile and decision times, and how they grow")
     constrained.add_argument("--rounds", type=int, default=400, help="comments for each length")
@@ -66,6 +67,10 @@ def _speed(given: argparse.Namespace) -> int:
     against = [name for name in given.systems if name != OWN]
     figures["ratios"] = {f"{OWN} / {name}": ratios(figures["rows"], OWN, name) for name in against}
     _keep(given.out, figures)
+    if given.plot:
+        from eval.bench_plot import plot  # noqa: PLC0415 (matplotlib takes seconds to import)
+
+        plot(figures["rows"], given.plot)
     program.tell(figures, _table(figures), as_json=given.json)
     return 0
 

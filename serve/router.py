@@ -50,7 +50,7 @@ class Router:
 
     async def warm(self) -> None:
         """Load what loads on first use, so that the first customer does not wait for it. Raises EngineFailed."""
-        await self.route(WARM_UP)
+        await self._engine.decode(self.task(WARM_UP))
 
     async def close(self) -> None:
         """Free the engine."""

@@ -1,4 +1,7 @@
-"""The language of valid answers for one comment, as an Outlines CFG in llguidance's dialect.
+"""The language of valid answers for one comment, as an Outlines CFG in llguidance's dialect: the reference.
+
+The automaton decodes; this says in the field's own notation what it may decode. Tests hold it to that, and other
+engines can be given it.
 
 Every sentence of it is MECE: inside a segment the chunks are spelt out verbatim; after each, the segment is closed
 (with labels, or without: residue) or goes on. So an answer is disjoint, complete and verbatim by construction.
@@ -16,17 +19,12 @@ from taxonomy.labels import EMOTIONS, Path
 from taxonomy.tree import Taxonomy
 
 
-def grammar(chunks: Sequence[str], labels: str, *, is_forced: bool = True) -> CFG:
-    """The grammar of a comment's answers. `labels` is `label_rules(taxonomy)`, the same for every comment.
-
-    is_forced: whether llguidance may tokenise forced text as it would any text. It must not where the comment spells
-    out a special token: it would take the spelling for the token itself, and then refuse it.
-    """
+def grammar(chunks: Sequence[str], labels: str) -> CFG:
+    """The grammar of a comment's answers. `labels` is `label_rules(taxonomy)`, the same for every comment."""
     if not chunks:
         raise ValueError("a comment without chunks has no answer")
     last = len(chunks) - 1
-    options = [] if is_forced else ['%llguidance {"no_forcing": true}']
-    rules = [*options, f"start: {_text(OPEN)} c0"]
+    rules = [f"start: {_text(OPEN)} c0"]
     for index, chunk in enumerate(chunks[:-1]):
         text = _text(escaped(chunk))
         rules.append(f"c{index}: {text} c{index + 1} | {text} CLOSE {_text(NEXT)} c{index + 1}")

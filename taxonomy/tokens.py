@@ -35,7 +35,6 @@ class Tokens:
         written = self._template.to_str()
         self.fingerprint = hashlib.sha256(f"{self.eos} {written}".encode()).hexdigest()
         spec = json.loads(written)
-        self._added = tuple(token["content"] for token in spec["added_tokens"])
         # Without its added tokens a tokenizer knows no control token: "<|im_end|>" is a few plain characters to it.
         self._plain = Tokenizer.from_str(json.dumps(spec | {"added_tokens": [], "post_processor": None}))
 
@@ -43,10 +42,6 @@ class Tokens:
     def size(self) -> int:
         """Tokens in the vocabulary, added ones included."""
         return int(self._template.get_vocab_size())
-
-    def spells_special(self, text: str) -> bool:
-        """Whether the text spells out one of the tokenizer's added tokens."""
-        return any(added in text for added in self._added)
 
     def template(self, text: str) -> list[int]:
         """Our own text: the chat template's special tokens are recognised."""

@@ -37,7 +37,7 @@ class Optimisation(_Strict):
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     word_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The share of words left out of every second comment, anew each time it is seen: against learning by heart."""
+    """Of each comment a share of the words is left out, drawn between 0 and this, anew each time it is seen."""
 
 
 class Recipe(_Strict):

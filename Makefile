@@ -45,6 +45,7 @@ setup: .venv/.set-up  ## make .venv from locks/cpu.txt
 	@touch $@
 
 checkpoint: setup  ## train the bundled checkpoint anew into runs/bundled
+	@$(BIN)/route-feedback train train/recipes/bundled-base.yaml --out runs/bundled-base
 	@$(BIN)/route-feedback train train/recipes/bundled.yaml --out runs/bundled
 
 corpus: setup  ## write the bundled corpus's two splits into runs/corpus

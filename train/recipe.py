@@ -37,13 +37,14 @@ class Optimisation(_Strict):
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     word_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Of each comment a share of the words is left out, drawn between 0 and this, anew each time it is seen."""
+    """The share of words left out of every second comment, anew each time it is seen: against learning by heart."""
 
 
 class Recipe(_Strict):
     """One run on the bundled corpus's generator.
 
     corpus: how many training comments exist; where `optimisation.comments` is larger, they are seen several times.
+    even: the share of leaves that are drawn evenly, so that rare ones are learned too (0: as often as in the corpus).
     word_vectors: begin with embeddings in which words and labels that go together lie together.
     loss: `constrained` (softmax over the tokens that the serving grammar allows, at decisions), `decisions`
     (cross-entropy over the whole vocabulary, at decisions) or `completion` (on every token of the answer).
@@ -52,6 +53,7 @@ class Recipe(_Strict):
 
     seed: int = 0
     corpus: Count = 14_511
+    even: Annotated[float, Field(ge=0, le=1)] = 0.0
     architecture: Architecture = Architecture()
     optimisation: Optimisation
     word_vectors: bool = False

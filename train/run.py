@@ -41,7 +41,7 @@ def run(recipe: Recipe, out: FilePath, say: Callable[[str], None]) -> Manifest:
     taxonomy = bundled_taxonomy()
 
     say(f"making {recipe.corpus} training comments")
-    comments = list(Corpus(load_phrasebook(), "train").comments(recipe.corpus))
+    comments = list(Corpus(load_phrasebook(), "train", even=recipe.even).comments(recipe.corpus))
     shape = recipe.architecture
     if recipe.continue_from:
         say(f"going on from {recipe.continue_from}")
@@ -96,12 +96,12 @@ def _begun(folder: FilePath, taxonomy: Taxonomy) -> tuple[str, PreTrainedModel, 
 
 
 def exposures(comments: Sequence[LabelledComment], recipe: Recipe) -> Iterator[LabelledComment]:
-    """The comments as often as the recipe has them seen, with words left out: against learning phrases by heart."""
-    most = recipe.optimisation.word_dropout
+    """The comments as often as the recipe has them seen; every second time with words left out."""
+    rate = recipe.optimisation.word_dropout
     for index in range(recipe.optimisation.comments):
         comment = comments[index % len(comments)]
         rng = random.Random(f"{recipe.seed}/{index}")
-        parts = words_left_out(comment.parts, rng.uniform(0, most), rng) if most else comment.parts
+        parts = words_left_out(comment.parts, rate, rng) if rate and rng.random() < 0.5 else comment.parts  # noqa: PLR2004
         yield labelled(comment.id, parts) if on_cuts(parts) else comment
 
 

@@ -68,12 +68,13 @@ def write_comments(comments: Iterable[LabelledComment], file: FilePath) -> int:
     count = 0
     with file.open("w", encoding="utf-8", newline="") as out:
         for comment in comments:
-            out.write(json.dumps(_as_json(comment), ensure_ascii=False) + "\n")
+            out.write(json.dumps(as_json(comment), ensure_ascii=False) + "\n")
             count += 1
     return count
 
 
-def _as_json(comment: LabelledComment) -> dict[str, Any]:
+def as_json(comment: LabelledComment) -> dict[str, Any]:
+    """One row."""
     segments = [
         {"content": comment.comment[s.start : s.end]} | dict(zip(LEVELS, s.path, strict=False)) | {"emotion": s.emotion}
         for s in comment.segments
@@ -86,12 +87,13 @@ def read_comments(file: FilePath) -> Iterator[LabelledComment]:
     with file.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                yield _from_json(json.loads(line))
+                yield from_json(json.loads(line))
             except (ValueError, TypeError, AttributeError) as error:
                 raise DataInvalid(f"{file}:{number}: {error}") from error
 
 
-def _from_json(row: dict[str, Any]) -> LabelledComment:
+def from_json(row: dict[str, Any]) -> LabelledComment:
+    """One row. Raises ValueError, TypeError or AttributeError, naming the field where it can."""
     known = {"id", "comment", "segments"}
     if missing := known - row.keys():
         raise ValueError(f"the field {min(missing)!r} is missing")

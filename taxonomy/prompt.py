@@ -13,7 +13,7 @@ PROMPT_VERSION: Final = "route/1"
 """Changes with every change of the text below; a checkpoint answers only the prompt that it was trained on."""
 
 _COMMENT: Final = "\ue000comment\ue001"
-_LEARNED: Final = "Route the comment."
+LEARNED_SYSTEM: Final = "Route the comment."
 
 
 class PromptStyle(StrEnum):
@@ -27,7 +27,7 @@ class Prompt:
     """Makes the token prompt of a comment. What stands before the comment is the same for all (a shared prefix)."""
 
     def __init__(self, tokenizer: HfTokenizer, tokens: Tokens, taxonomy: Taxonomy, style: PromptStyle) -> None:
-        system = _LEARNED if style is PromptStyle.LEARNED else _instructions(taxonomy)
+        system = LEARNED_SYSTEM if style is PromptStyle.LEARNED else _instructions(taxonomy)
         turns = [{"role": "system", "content": system}, {"role": "user", "content": _COMMENT}]
         # Where a template offers thinking, an answer under a grammar has no room for it.
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, enable_thinking=False)

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from taxonomy import program
 from taxonomy.comments import write_comments
+from train.convert import convert
 from train.corpus import SEED, TEST_SIZE, TRAIN_SIZE, Corpus, load_phrasebook
 from train.recipe import load_recipe
 
@@ -17,13 +18,37 @@ from train.recipe import load_recipe
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="route-feedback")
     rooms = parser.add_subparsers(required=True)
-    train = rooms.add_parser("train", help="make a checkpoint from a recipe")
+    train = rooms.add_parser(
+        "train",
+        help="make a checkpoint from a recipe",
+        epilog="`train convert SOURCE TARGET`: labelled comments to conversations, or back.",
+    )
     train.add_argument("recipe", type=FilePath)
     train.add_argument("--out", type=FilePath, required=True, help="a new or empty directory")
     train.add_argument("--json", action="store_true")
     train.set_defaults(run=_train)
+    if arguments[:2] == ["train", "convert"]:
+        # A recipe is not named "convert", so the word can stand where a recipe would.
+        return program.run(_convert_parser(), arguments[2:])
     _corpus(rooms.add_parser("corpus", help="the bundled corpus"))
     return program.run(parser, arguments)
+
+
+def _convert_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="route-feedback train convert", description="Labelled comments to conversations, or back; both JSONL."
+    )
+    parser.add_argument("source", type=FilePath)
+    parser.add_argument("target", type=FilePath)
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=_convert)
+    return parser
+
+
+def _convert(given: argparse.Namespace) -> int:
+    kind, rows = convert(given.source, given.target)
+    program.tell({"rows": rows, "kind": kind}, f"{given.target}: {rows} {kind}", as_json=given.json)
+    return 0
 
 
 def _corpus(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path as FilePath
@@ -75,7 +75,7 @@ async def speed(
     for model, settings in models.items():
         bounded = settings.model_copy(update={"max_model_len": plan.max_tokens})
         async with AsyncExitStack() as stack:
-            systems = {}
+            systems: dict[str, System] = {}
             for name in plan.systems:
                 say(f"{model}: starting {name}")
                 systems[name] = await stack.enter_async_context(started(name, load_pair(bounded), bounded))
@@ -99,7 +99,7 @@ async def _warmed(system: System, comment: str, say: Callable[[str], None]) -> N
 
 
 async def _measured(
-    systems: dict[str, System],
+    systems: Mapping[str, System],
     model: str,
     comments: dict[str, Sequence[str]],
     plan: Plan,
@@ -140,7 +140,7 @@ async def _round(system: System, cell: Cell, texts: Iterator[str], seconds: floa
     cell.rates.append(len(done) / (done[-1] - begun) if done else 0.0)
 
 
-async def _agreement(systems: dict[str, System], comments: Sequence[str]) -> dict[str, Any]:
+async def _agreement(systems: Mapping[str, System], comments: Sequence[str]) -> dict[str, Any]:
     """Of the same comments, how many have the same answer from the reference and from the own engine."""
     outcomes = {
         name: await asyncio.gather(*(systems[name].answer(comment) for comment in comments))

@@ -14,7 +14,7 @@ from taxonomy.tree import Taxonomy
 EXAMPLE = "I bought it in May. The picture at night is blurry, and the parcel came two weeks late."
 
 
-ANSWER_EXAMPLE = {
+ANSWER_EXAMPLE: dict[str, Any] = {
     "id": "review-4711",
     "checkpoint": "ck_0123456789abcdef",
     "taxonomy": "tx_0123456789abcdef",

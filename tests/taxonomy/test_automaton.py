@@ -171,7 +171,7 @@ def test_no_closing_is_longer_than_the_longest(kind: str) -> None:
     chunk = tokens.text("ok")
     for _ in range(50):
         walk = automaton.walk([chunk, chunk])
-        lengths = []
+        lengths: list[int] = []
         while not walk.is_done:
             closed = len(walk.closings)
             token = rng.choice(walk.allowed)

@@ -45,7 +45,8 @@ setup: .venv/.set-up  ## make .venv from locks/cpu.txt
 	@touch $@
 
 checkpoint: setup  ## train the bundled checkpoint anew into runs/bundled
-	@$(BIN)/route-feedback train train/recipes/bundled-base.yaml --out runs/bundled-base
+	@for part in base even sparse; do \
+	  $(BIN)/route-feedback train train/recipes/bundled-$$part.yaml --out runs/bundled-$$part || exit 1; done
 	@$(BIN)/route-feedback train train/recipes/bundled.yaml --out runs/bundled
 
 corpus: setup  ## write the bundled corpus's two splits into runs/corpus

@@ -63,12 +63,27 @@ class Recipe(_Strict):
     """What the weights are saved in; the training itself is float32."""
 
 
-def load_recipe(file: FilePath) -> Recipe:
+class Share(_Strict):
+    """One checkpoint's part in an average; the weights need not add up to one."""
+
+    checkpoint: str
+    weight: Annotated[float, Field(gt=0)]
+
+
+class Average(_Strict):
+    """No training: the mean of checkpoints that began as one."""
+
+    average: Annotated[list[Share], Field(min_length=2)]
+
+
+def load_recipe(file: FilePath) -> Recipe | Average:
     """Raises CallWrong (no such file) or RecipeInvalid naming the key."""
     if not file.is_file():
         raise CallWrong(f"there is no recipe {file}")
     try:
-        return Recipe.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        kind = Average if isinstance(content, dict) and "average" in content else Recipe
+        return kind.model_validate(content)
     except yaml.YAMLError as error:
         raise RecipeInvalid(f"{file}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:

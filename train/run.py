@@ -23,20 +23,25 @@ from taxonomy.errors import CallWrong
 from taxonomy.prompt import PROMPT_VERSION, Prompt, PromptStyle
 from taxonomy.tokens import Tokens
 from taxonomy.tree import Taxonomy
+from train.average import average
 from train.corpus import SEED, Corpus, fingerprint, load_phrasebook, on_cuts
 from train.embeddings import word_vectors
 from train.encode import encode
 from train.noise import words_left_out
-from train.recipe import Recipe
+from train.recipe import Average, Recipe
 from train.sft import Batches, begin_with, fit, fresh_model
 from train.tokenizer import learn_tokenizer
 
 
-def run(recipe: Recipe, out: FilePath, say: Callable[[str], None]) -> Manifest:
-    """Train by the recipe and publish a checkpoint in `out` (which must not hold one). Raises CallWrong."""
+def run(recipe: Recipe | Average, out: FilePath, say: Callable[[str], None]) -> Manifest:
+    """Train (or average) by the recipe and publish a checkpoint in `out`, which must be empty. Raises CallWrong."""
     if out.exists() and any(out.iterdir()):
         raise CallWrong(f"{out} is not empty; give another --out or remove it")
     out.mkdir(parents=True, exist_ok=True)
+    return average(recipe, out, say) if isinstance(recipe, Average) else _trained(recipe, out, say)
+
+
+def _trained(recipe: Recipe, out: FilePath, say: Callable[[str], None]) -> Manifest:
     torch.set_num_threads(os.cpu_count() or 1)
     taxonomy = bundled_taxonomy()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
+from safetensors.torch import load_file
 
 from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.bundled import bundled_taxonomy
@@ -20,7 +20,7 @@ from taxonomy.tokens import Tokens
 from tests.tokenizers import tokenizer_of_kind
 from train.corpus import Corpus, load_phrasebook
 from train.encode import Row, batches, encode
-from train.recipe import Architecture, Optimisation, Recipe, load_recipe
+from train.recipe import Architecture, Average, Optimisation, Recipe, load_recipe
 from train.run import run
 from train.sft import Batches, LearnedPositionsTrainer, fresh_model
 
@@ -44,7 +44,7 @@ def rows() -> list[Row]:
 
 @pytest.mark.parametrize("file", sorted(RECIPES.glob("*.yaml")), ids=lambda file: str(file.name))
 def test_the_shipped_recipes_are_valid(file: Path) -> None:
-    assert load_recipe(file).optimisation.comments
+    assert load_recipe(file).model_dump()
 
 
 @pytest.mark.parametrize(
@@ -122,11 +122,32 @@ def test_a_run_publishes_a_whole_checkpoint_and_the_same_one_again(tmp_path: Pat
         run(TINY, tmp_path / "a", said.append)
 
 
+def quiet(_: str) -> None:
+    """Nobody reads along."""
+
+
+def test_an_average_is_the_weighted_mean_of_checkpoints_of_one_origin(tmp_path: Path) -> None:
+    a, b, c, mean = (tmp_path / name for name in ("a", "b", "c", "mean"))
+    run(TINY, a, quiet)
+    run(TINY.model_copy(update={"continue_from": str(a), "seed": 1}), b, quiet)
+    run(TINY.model_copy(update={"corpus": 30}), c, quiet)
+    parts = [{"checkpoint": str(a), "weight": 3}, {"checkpoint": str(b), "weight": 1}]
+    manifest = run(Average.model_validate({"average": parts}), mean, quiet)
+    verify(mean, read_manifest(mean))
+    assert manifest.base_model == read_manifest(a).version
+    one, other, both = (load_file(folder / "model.safetensors") for folder in (a, b, mean))
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+    for name, tensor in both.items():
+        expected = (one[name].float() * 0.75 + other[name].float() * 0.25).to(tensor.dtype)
+        assert torch.equal(tensor, expected)
+    with pytest.raises(CallWrong, match="another tokenizer"):
+        run(Average.model_validate({"average": [parts[0], {"checkpoint": str(c), "weight": 1}]}), tmp_path / "d", quiet)
+
+
 def test_the_bundled_checkpoint_is_whole_small_and_made_by_the_shipped_recipe() -> None:
     manifest = read_manifest(BUNDLED_CHECKPOINT)
     verify(BUNDLED_CHECKPOINT, manifest)
-    recipe = yaml.safe_load((RECIPES / "bundled.yaml").read_text())
-    assert manifest.recipe == Recipe.model_validate(recipe).model_dump()
+    assert manifest.recipe == load_recipe(RECIPES / "bundled.yaml").model_dump()
     assert manifest.taxonomy == bundled_taxonomy().version
     assert (BUNDLED_CHECKPOINT / "model.safetensors").stat().st_size <= 24 * 2**20
     config = json.loads((BUNDLED_CHECKPOINT / "config.json").read_text())

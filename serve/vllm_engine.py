@@ -47,16 +47,16 @@ class VllmEngine:
         from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
 
         forced = self._automaton.walk(task.spelt).forced
-        sampling = SamplingParams(
-            temperature=0.0,
-            max_tokens=self.context - len(task.prompt) - len(forced),
-            logprobs=0,
-            detokenize=False,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-            extra_args={CHUNKS: task.spelt},
-        )
-        prompt = TokensPrompt(prompt_token_ids=[*task.prompt, *forced])
         try:
+            sampling = SamplingParams(
+                temperature=0.0,
+                max_tokens=self.context - len(task.prompt) - len(forced),
+                logprobs=0,
+                detokenize=False,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+                extra_args={CHUNKS: task.spelt},
+            )
+            prompt = TokensPrompt(prompt_token_ids=[*task.prompt, *forced])
             async for output in self._llm.generate(prompt, sampling, task.request_id):
                 if output.finished:
                     answer = output.outputs[0]

@@ -26,7 +26,7 @@ START_S = 300
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Memory for one longest comment and small steps, so that long ones are computed in pieces and preempted."""
-    narrow = {"num_gpu_blocks_override": 256, "max_num_batched_tokens": 512}
+    narrow = {"num_gpu_blocks_override": 260, "max_num_batched_tokens": 512}
     return load_settings({}, cache=tmp_path_factory.mktemp("cache"), engine=narrow)
 
 

@@ -60,7 +60,7 @@ served: setup  ## 1,000 comments of the test split through HTTP: violations, sco
 	@.ci/with-service $(BIN)/route-feedback eval served --gold runs/served/test_1000.jsonl \
 	  --out runs/served/predictions.jsonl --url
 
-bench: setup  ## how fast, beside vLLM as it comes (about half an hour), into runs/bench
+bench: setup  ## how fast, beside vLLM as it comes (about four hours), into runs/bench
 	@mkdir -p runs/bench
 	@$(BIN)/route-feedback corpus write test runs/bench/comments.jsonl
 	@$(BIN)/route-feedback bench constraint --comments runs/bench/comments.jsonl --out runs/bench/constraint.json

@@ -30,7 +30,7 @@ class Plan:
 
     systems: tuple[str, ...] = SYSTEMS
     concurrencies: tuple[int, ...] = (1, 8, 32, 128)
-    seconds: float = 6.0
+    seconds: float = 60.0
     repeats: int = 3
     max_tokens: int = 8192
 

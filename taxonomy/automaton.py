@@ -9,6 +9,7 @@ information. Nothing here knows a tokenizer: decoding needs the compiled file an
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -62,7 +63,7 @@ class Automaton:
 
     def save(self, file: FilePath) -> None:
         """Write it whole or not at all: several processes may do so at once."""
-        unfinished = file.with_name(f".{file.name}.{id(self):x}")
+        unfinished = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
         branches = [[[token, *edge] for token, edge in branch.items()] for branch in self.branches]
         unfinished.write_text(json.dumps([FORMAT, self.begin, self.next, self.end, branches]))
         unfinished.replace(file)

@@ -126,7 +126,11 @@ def test_a_decoded_answer_pairs_tokens_with_logprobs() -> None:
         Decoded((1, 2), (0.0,))
 
 
-def test_the_scripted_engine_is_an_engine(scripted: ScriptedEngine) -> None:
-    engine: Engine = scripted
+def test_a_scripted_engine_may_be_closed_twice_and_still_answers(scripted_router: Router, pair: Pair) -> None:
+    engine: Engine = ScriptedEngine(pair.automaton, lambda allowed: (allowed[-1], -0.1))
     asyncio.run(engine.close())
     asyncio.run(engine.close())
+    task = scripted_router.task(COMMENTS[0])
+    assert answer_of(task, asyncio.run(engine.decode(task)), pair) != answer_of(
+        task, asyncio.run(scripted_router._engine.decode(task)), pair
+    )

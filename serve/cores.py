@@ -27,10 +27,13 @@ def quota(cgroup: FilePath = CGROUP) -> int | None:
 
 
 def thread_settings(cgroup: FilePath = CGROUP) -> dict[str, str]:
-    """The environment that keeps vLLM within the quota: empty where it sees no more cores than it may use."""
+    """The environment that keeps vLLM within the cores that it may use, one of them left to the rest of the service.
+
+    A thread that waits for its core stops all of them at the next barrier; one thread fewer is faster than that.
+    """
     limit = quota(cgroup)
     visible = sorted(os.sched_getaffinity(0))
     if limit is None or limit >= len(visible):
-        return {}
+        return {"OMP_NUM_THREADS": str(max(1, len(visible) - 1))}
     bound = ",".join(map(str, visible[:limit]))
-    return {"OMP_NUM_THREADS": str(limit), "VLLM_CPU_OMP_THREADS_BIND": bound}
+    return {"OMP_NUM_THREADS": str(max(1, limit - 1)), "VLLM_CPU_OMP_THREADS_BIND": bound}

@@ -23,6 +23,8 @@ _DEFAULTS: Final = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+_ONE_WORKER: Final = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+_SEVERAL_WORKERS: Final = {"distributed_executor_backend", "pipeline_parallel_size", "tensor_parallel_size"}
 _BF16_FLAGS: Final = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
@@ -35,6 +37,7 @@ class VllmEngine:
         self._llm = _started(
             pair.model,
             settings,
+            worker=_ONE_WORKER,
             scheduler_cls=SCHEDULER,
             async_scheduling=False,
             additional_config={AUTOMATON: str(pair.automaton_file)},
@@ -76,7 +79,8 @@ def plain_engine(model: str, settings: Settings, backend: str) -> Any:
     return _started(model, settings, structured_outputs_config={"backend": backend})
 
 
-def _started(model: str, settings: Settings, **options: Any) -> Any:
+def _started(model: str, settings: Settings, worker: str | None = None, **options: Any) -> Any:
+    """`worker`: what runs the model on a CPU, unless the settings ask for several."""
     for name, value in (_DEFAULTS | thread_settings()).items():
         os.environ.setdefault(name, value)
     # vLLM reads its environment when it is imported.
@@ -85,6 +89,9 @@ def _started(model: str, settings: Settings, **options: Any) -> Any:
     from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
 
     on_cpu = current_platform.is_cpu()
+    if on_cpu:
+        # The model runs eagerly; what is left to compile is a helper that the first request would wait seconds for.
+        os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
     ours = {
         "model": model,
         "dtype": _cpu_dtype() if on_cpu else "auto",
@@ -97,6 +104,9 @@ def _started(model: str, settings: Settings, **options: Any) -> Any:
         "trust_remote_code": False,
         "seed": 0,
     }
+    if on_cpu and worker and not _SEVERAL_WORKERS & settings.engine.keys():
+        # vLLM gives a CPU's model a process of its own and waits for it spinning: a core's time, twice a step.
+        ours["distributed_executor_backend"] = worker
     try:
         arguments = AsyncEngineArgs(**(ours | settings.engine | options))
         return AsyncLLM.from_engine_args(arguments)

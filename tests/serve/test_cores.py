@@ -27,11 +27,12 @@ def test_the_first_version_of_cgroups_has_two_files(tmp_path: Path, allowed: str
     assert quota(tmp_path) == cores
 
 
-def test_threads_are_bound_only_where_more_cores_are_seen_than_may_be_used(tmp_path: Path) -> None:
-    assert thread_settings(tmp_path) == {}
+def test_threads_keep_within_the_quota_and_leave_a_core_to_the_service(tmp_path: Path) -> None:
     visible = sorted(os.sched_getaffinity(0))
+    unbound = {"OMP_NUM_THREADS": str(max(1, len(visible) - 1))}
+    assert thread_settings(tmp_path) == unbound
     (tmp_path / "cpu.max").write_text(f"{len(visible) * 100_000} 100000")
-    assert thread_settings(tmp_path) == {}
+    assert thread_settings(tmp_path) == unbound
     (tmp_path / "cpu.max").write_text("100000 100000")
     one = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": str(visible[0])}
-    assert thread_settings(tmp_path) == (one if len(visible) > 1 else {})
+    assert thread_settings(tmp_path) == (one if len(visible) > 1 else unbound)

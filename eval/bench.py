@@ -107,14 +107,14 @@ def _keep(file: FilePath | None, figures: dict[str, Any]) -> None:
 
 
 def _table(figures: dict[str, Any]) -> str:
-    lines = [
-        f"{'system':<22} {'model':<12} {'comments':<9} {'at once':>7} {'answers/s':>10} {'p50 ms':>9} {'p99 ms':>9}"
-    ]
+    titles = f"{'system':<22} {'model':<12} {'comments':<9} {'at once':>7}"
+    lines = [f"{titles} {'answers/s':>10} {'at best':>9} {'p50 ms':>9} {'p99 ms':>9}"]
     for row in figures["rows"]:
         p50, p99 = ("-" if row[name] is None else format(row[name], ".0f") for name in ("p50_ms", "p99_ms"))
         rate = format(row["requests_per_second"], ".2f")
+        limit = "-" if row["limit_per_second"] is None else format(row["limit_per_second"], ".1f")
         where = f"{row['system']:<22} {row['model']:<12} {row['comments']:<9} {row['concurrency']:>7}"
-        lines.append(f"{where} {rate:>10} {p50:>9} {p99:>9}")
+        lines.append(f"{where} {rate:>10} {limit:>9} {p50:>9} {p99:>9}")
     for name, cells in figures["ratios"].items():
         lines.append(f"\n{name}")
         for cell in cells:

@@ -15,13 +15,14 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from eval.bench_systems import Outcome, System, started
-from serve.pair import load_pair
+from serve.pair import Pair, load_pair
 from serve.settings import Settings
 from taxonomy.answer import Part
 
 SYSTEMS: Final = ("vllm-json-schema", "vllm-grammar", "outlines-transformers", "engine", "http")
 REFERENCE: Final = "vllm-grammar"
 OWN: Final = "engine"
+ONLY_DECISIONS: Final = (OWN, "http")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Plan:
 
 @dataclass
 class Cell:
-    """One system under one load: its rounds' rates (answers a second) and all its latencies (seconds)."""
+    """One system under one load: its rounds' rates (answers a second), all its latencies (seconds), and the rate that
+    the machine allows, if known.
+    """
 
     system: str
     model: str
@@ -46,6 +49,7 @@ class Cell:
     rates: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     failed: int = 0
+    limit: float | None = None
 
     def row(self) -> dict[str, Any]:
         """As `--json` prints it. Latencies are of answers that came within the time; None where none did."""
@@ -60,6 +64,7 @@ class Cell:
             "p50_ms": round(cuts[49] * 1000, 1) if cuts else None,
             "p99_ms": round(cuts[98] * 1000, 1) if cuts else None,
             "failed": self.failed,
+            "limit_per_second": self.limit and round(self.limit, 2),
         }
 
 
@@ -68,23 +73,56 @@ async def speed(
 ) -> dict[str, Any]:
     """Measure every system on every model. `comments`: by name, those to post in turn; `models`: by name, what serves.
 
-    Gives rows, for each model how far the answers of the own engine are those of the reference, and the machine.
+    Gives rows, for each model how far the answers of the own engine are those of the reference, and the machine with
+    what it can do at best.
     """
     cells: list[Cell] = []
     agreement: dict[str, Any] = {}
+    best: dict[str, Any] = {}
     for model, settings in models.items():
         bounded = settings.model_copy(update={"max_model_len": plan.max_tokens})
         async with AsyncExitStack() as stack:
             systems: dict[str, System] = {}
+            pair = load_pair(bounded)
             for name in plan.systems:
                 say(f"{model}: starting {name}")
-                systems[name] = await stack.enter_async_context(started(name, load_pair(bounded), bounded))
+                systems[name] = await stack.enter_async_context(started(name, pair, bounded))
                 await _warmed(systems[name], next(iter(comments.values()))[0], say)
-            cells += await _measured(systems, model, comments, plan, say)
+            measured = await _measured(systems, model, comments, plan, say)
+            cells += measured
+            if OWN in systems:
+                say(f"{model}: what the machine allows")
+                best[model] = await _bounded(measured, systems[OWN], pair, comments)
             if {REFERENCE, OWN} <= set(systems):
                 say(f"{model}: comparing answers")
                 agreement[model] = await _agreement(systems, next(iter(comments.values()))[:100])
-    return {"rows": [cell.row() for cell in cells], "agreement": agreement, "machine": machine(), "plan": asdict(plan)}
+    return {
+        "rows": [cell.row() for cell in cells],
+        "agreement": agreement,
+        "machine": machine() | {"best": best},
+        "plan": asdict(plan),
+    }
+
+
+async def _bounded(
+    cells: Sequence[Cell], own: System, pair: Pair, comments: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """Write the machine's limit into each cell, from the work of the own engine's answers to some of the comments."""
+    from eval.bench_limits import limits, weights_of, works  # noqa: PLC0415 (torch takes seconds to import)
+
+    weights = weights_of(pair)
+    best = limits(weights)
+    told: dict[str, Any] = {"parameters": weights.read, "float32": asdict(best)}
+    for kind, texts in comments.items():
+        asked = texts[: 40 if kind == "short" else 4]
+        outcomes = [(text, await own.answer(text)) for text in asked]
+        deciding, spelling = works(pair, [(text, outcome.parts) for text, outcome in outcomes if outcome.parts])
+        told[kind] = {"steps": deciding.steps, "tokens": deciding.tokens, "steps_without": spelling.steps}
+        for cell in cells:
+            if cell.comments == kind:
+                work = deciding if cell.system in ONLY_DECISIONS else spelling
+                cell.limit = best.rate(weights, work, cell.concurrency)
+    return told
 
 
 async def _warmed(system: System, comment: str, say: Callable[[str], None]) -> None:

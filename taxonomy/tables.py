@@ -86,7 +86,8 @@ def _taxonomy(lines: Sequence[_Line], source: str) -> Taxonomy:
     if not lines:
         raise TaxonomyInvalid([Fault(source, "the table is empty", f"begin it with {','.join(_COLUMNS)}")])
     header = _header(lines[0], faults)
-    rows = [] if faults else [row for line in lines[1:] if (row := _row(line, header, faults))]
+    named = {column for column, name in enumerate(lines[0].cells) if name != ""}
+    rows = [row for line in lines[1:] if (row := _row(line, header, named, faults))] if header else []
     return taxonomy_from_rows(rows, faults, source, review_below)
 
 
@@ -99,6 +100,7 @@ def _review_below(line: _Line, faults: list[Fault]) -> float:
 
 
 def _header(line: _Line, faults: list[Fault]) -> dict[str, int]:
+    """The columns by name; none where it cannot be said which columns are the levels."""
     header: dict[str, int] = {}
     for column, name in enumerate(line.cells):
         if name in header:
@@ -110,17 +112,18 @@ def _header(line: _Line, faults: list[Fault]) -> dict[str, int]:
     levels = [level for level in LEVELS if level in header]
     if not levels or levels != list(LEVELS[: len(levels)]):
         faults.append(Fault(line.cell(), "the columns of the levels are incomplete", "begin with L1, L2, ..."))
+        return {}
     return header
 
 
-def _row(line: _Line, header: dict[str, int], faults: list[Fault]) -> Row | None:
+def _row(line: _Line, header: dict[str, int], named: set[int], faults: list[Fault]) -> Row | None:
     values = {name: line.cells[column] if column < len(line.cells) else "" for name, column in header.items()}
     before = len(faults)
     for name, value in values.items():
         if not isinstance(value, str):
             remedy = "format the cell as text"
             faults.append(Fault(line.cell(header[name]), f"{name} is not text but {value!r}", remedy))
-    extra = [column for column, cell in enumerate(line.cells) if cell != "" and column not in header.values()]
+    extra = [column for column, cell in enumerate(line.cells) if cell != "" and column not in named]
     if extra:
         faults.append(Fault(line.cell(extra[0]), "a cell without a column name", "name the column or empty the cell"))
     labels = [str(values[level]) for level in LEVELS if level in values]

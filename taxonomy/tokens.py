@@ -53,4 +53,4 @@ class Tokens:
 
     def texts(self, texts: Sequence[str]) -> list[list[int]]:
         """`text` of each, in one call."""
-        return [list(encoding.ids) for encoding in self._plain.encode_batch(list(texts), add_special_tokens=False)]
+        return [list(encoding.ids) for encoding in self._plain.encode_batch_fast(list(texts), add_special_tokens=False)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from eval.bench_constraint import constraint, cut_to, invented
+from eval.bench_limits import Limits, Weights, Work, limits, weights_of, works
 from eval.bench_plot import plot
 from eval.bench_speed import REFERENCE, Plan, _agreement, _measured, long_comments, ratios
 from eval.bench_systems import Outcome, OwnEngine, natural_schema
@@ -108,6 +109,29 @@ def test_the_constraint_is_measured_on_every_size(pair: Pair, monkeypatch: pytes
     ]
     assert all(row["compile_ms"]["n"] == 3 and row["decision_us"]["n"] >= 3 for row in figures["rows"])
     assert len(cut_to(TEXTS, 777, 5)) == 777
+
+
+def test_the_limit_is_reading_for_one_at_once_and_arithmetic_for_many() -> None:
+    machine = Limits(bytes_per_second=40e9, flops=400e9, threads=1)
+    weights = Weights(read=10_000_000, head=4_000_000)
+    work = Work(steps=20, tokens=160)
+    assert machine.rate(weights, work, 1) == pytest.approx(1 / (20 * 40e6 / 40e9))
+    operations = 2 * (160 * 6e6 + 20 * 4e6)
+    assert machine.rate(weights, work, 128) == pytest.approx(400e9 / operations)
+
+
+def test_the_work_of_an_answer_is_its_decisions_and_all_its_tokens(pair: Pair) -> None:
+    comment = Corpus(load_phrasebook(), "test").comment(0)
+    deciding, spelling = works(pair, [(comment.comment, comment.parts)])
+    assert 0 < deciding.steps < spelling.steps < deciding.tokens == spelling.tokens
+
+
+def test_the_machine_is_measured_with_the_weights_of_the_model(pair: Pair) -> None:
+    weights = weights_of(pair)
+    assert 0 < weights.head < weights.read
+    found = limits(Weights(read=1_000_000, head=1))
+    assert found.threads >= 1
+    assert min(found.bytes_per_second, found.flops) > 0
 
 
 def test_the_picture_shows_every_system(tmp_path: Path) -> None:

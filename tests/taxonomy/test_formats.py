@@ -146,6 +146,10 @@ def test_a_repeated_json_key_is_refused(tmp_path: Path) -> None:
 def test_faults_of_a_table_name_line_or_cell(tmp_path: Path) -> None:
     found = faults_of(tmp_path, "L1,L2,owner\nA,B,x\n", ".csv")
     assert found[0].startswith("FILE:1: unknown column 'owner'")
+    found = faults_of(tmp_path, "L1,L2,owner\nA,B,x\nA,B,y\n", ".csv")
+    assert [fault.split(" ")[0] for fault in found] == ["FILE:1:", "FILE:3:"], "a bad header does not hide bad rows"
+    found = faults_of(tmp_path, "L2,L3\nA,B\n", ".csv")
+    assert [fault.split(";")[0] for fault in found] == ["FILE:1: the columns of the levels are incomplete"]
     found = faults_of(tmp_path, "L1,L2\nA,B\nA,\n,B\nA,B\n", ".csv")
     assert any(fault.startswith("FILE:4: L1 is empty") for fault in found), found
     assert any(fault.startswith("FILE:5: 'A > B' stands already at FILE:2") for fault in found)

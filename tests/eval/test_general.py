@@ -22,11 +22,13 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 
 from eval.general import Figure, Generals, read_questions, write_questions
+from eval.general_data import gsm8k, ifeval, mmlu
 from eval.general_models import ScriptedModel
 from eval.general_run import Run, letter_of, run
 from taxonomy.errors import CallWrong, DataInvalid
 from tests.eval.general_folder import QUESTIONS, subjects, write_folder, write_jsonl
 
+SHARED = Path("../shared/data")
 ALL = ("mmlu", "mmlu_generative", "ifeval", "gsm8k")
 VOC = json.dumps([{"content": "Which is it?", "L1": "A", "L2": "B", "L3": "C", "L4": "D", "emotion": "neutral"}])
 ANSWERS = ("A", "b.", "(C)", "The answer is B.", VOC, "Bonjour, ça va très bien aujourd'hui.", "*HI*\nyou *two*", "")
@@ -334,7 +336,7 @@ def test_bad_data_is_named_before_the_model_is_asked(
 ) -> None:
     shutil.copytree(folder, tmp_path / "data")
     edit(tmp_path / "data", file, change)
-    benchmark = file.split("/")[0]
+    benchmark = Path(file).parts[0]
     with pytest.raises(DataInvalid, match=said):
         run(unasked(), [benchmark], tmp_path / "data", None, quiet)
 
@@ -342,6 +344,14 @@ def test_bad_data_is_named_before_the_model_is_asked(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataInvalid, match=r"gsm8k/train\.jsonl is missing"):
         run(unasked(), ["gsm8k"], tmp_path, None, quiet)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the benchmarks' own questions are not here")
+def test_the_benchmarks_own_questions_are_all_read() -> None:
+    assert sum(len(mmlu(SHARED, subject)["test"]) for subject in subjects()) == 14042
+    assert sum(len(mmlu(SHARED, subject)["dev"]) for subject in subjects()) == 5 * 57
+    assert len(ifeval(SHARED)["train"]) == 541
+    assert [len(split) for split in gsm8k(SHARED).values()] == [7473, 1319]
 
 
 def test_nothing_scored_is_told_as_such() -> None:

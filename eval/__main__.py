@@ -8,6 +8,7 @@ import sys
 from pathlib import Path as FilePath
 
 from eval.bench import add_bench
+from eval.general_commands import add_general
 from eval.scores import Scores, score
 from eval.served import serve_gold
 from taxonomy import program
@@ -34,6 +35,7 @@ def main(arguments: list[str]) -> int:
     served.add_argument("--record", type=FilePath, help="the checkpoint directory whose manifest keeps the scores")
     served.add_argument("--json", action="store_true")
     served.set_defaults(run=_served)
+    add_general(commands)
     return program.run(parser, arguments)
 
 

@@ -125,5 +125,8 @@ def _table(figures: dict[str, Any]) -> str:
             )
             lines.append(f"  {cell['model']:<12} {cell['comments']:<9} {cell['concurrency']:>7}   {spread}")
     for model, agreed in figures["agreement"].items():
-        lines.append(f"\n{model}: {agreed['identical']} of {agreed['comments']} answers are those of {REFERENCE}")
+        lines.append(
+            f"\n{model}: {agreed['identical']} of {agreed['comments']} answers are those of {REFERENCE}; "
+            f"{agreed['differing_in_other_tokens']} of the others it wrote in other tokens than training does"
+        )
     return "\n".join(lines)

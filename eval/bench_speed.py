@@ -179,7 +179,9 @@ async def _round(system: System, cell: Cell, texts: Iterator[str], seconds: floa
 
 
 async def _agreement(systems: Mapping[str, System], comments: Sequence[str]) -> dict[str, Any]:
-    """Of the same comments, how many have the same answer from the reference and from the own engine."""
+    """Of the same comments, how many have the same answer from the reference and from the own engine, and of the others
+    how many the reference wrote in tokens that training would not have written.
+    """
     outcomes = {
         name: await asyncio.gather(*(systems[name].answer(comment) for comment in comments))
         for name in (REFERENCE, OWN)
@@ -191,12 +193,14 @@ async def _agreement(systems: Mapping[str, System], comments: Sequence[str]) -> 
         "comments": len(pairs),
         "identical": len(pairs) - len(differing),
         "reference_steps_median": statistics.median(steps) if steps else None,
+        "differing_in_other_tokens": sum(a.parts != b.parts and a.canonical is False for _, a, b in pairs),
         "differing": differing[:10],
     }
 
 
 def _difference(comment: str, reference: Outcome, own: Outcome) -> dict[str, Any]:
-    return {"comment": comment, "reference": _told(reference.parts), "own": _told(own.parts)}
+    told = {"comment": comment, "reference": _told(reference.parts), "own": _told(own.parts)}
+    return told | {"reference_is_canonical": reference.canonical}
 
 
 def _told(parts: tuple[Part, ...] | None) -> list[list[str]] | None:

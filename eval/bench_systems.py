@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -21,6 +21,7 @@ from serve.start import start_router
 from serve.vllm_engine import plain_engine
 from taxonomy.answer import Part, joined_residue, read
 from taxonomy.chunks import chunks
+from taxonomy.compiled import spelt
 from taxonomy.errors import EngineFailed
 from taxonomy.grammar import grammar, label_rules
 from taxonomy.labels import EMOTIONS, LEVELS, emotion_named
@@ -33,10 +34,13 @@ READY: Final = "ready at "
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer's parts, or None where it is none; and the tokens that were decoded one by one for it, if known."""
+    """The answer's parts, or None where it is none; if known, how many tokens were decoded one by one for it, and
+    whether they are the tokens in which training writes this answer.
+    """
 
     parts: tuple[Part, ...] | None
     steps: int | None = None
+    canonical: bool | None = None
 
 
 class System(Protocol):
@@ -93,7 +97,8 @@ class PlainVllm:
         prompt = TokensPrompt(prompt_token_ids=self._pair.prompt.of(comment))
         async for output in self._llm.generate(prompt, sampling, uuid.uuid4().hex):
             answer = output.outputs[0]
-        return Outcome(_parts(answer.text), len(answer.token_ids))
+        canonical = _is_canonical(self._pair, comment, answer.text, answer.token_ids)
+        return Outcome(_parts(answer.text), len(answer.token_ids), canonical)
 
     def close(self) -> None:
         self._llm.shutdown()
@@ -104,6 +109,14 @@ def _parts(text: str) -> tuple[Part, ...] | None:
         return joined_residue(read(text))
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _is_canonical(pair: Pair, comment: str, text: str, ids: Sequence[int]) -> bool | None:
+    try:
+        canonical = spelt(chunks(comment), read(text), pair.automaton, pair.tokens).tokens
+    except (ValueError, KeyError, TypeError):
+        return None
+    return [token for token in ids if token != pair.tokens.eos] == canonical[:-1]
 
 
 class OutlinesTransformers:

@@ -12,11 +12,13 @@ from eval.bench_constraint import constraint, cut_to, invented
 from eval.bench_limits import Limits, Weights, Work, limits, weights_of, works
 from eval.bench_plot import plot
 from eval.bench_speed import REFERENCE, Plan, _agreement, _measured, long_comments, ratios
-from eval.bench_systems import Outcome, OwnEngine, natural_schema
+from eval.bench_systems import Outcome, OwnEngine, _is_canonical, natural_schema
 from serve.pair import Pair
 from serve.router import Router
-from taxonomy.answer import Part
+from taxonomy.answer import Part, written
 from taxonomy.bundled import bundled_taxonomy
+from taxonomy.chunks import chunks
+from taxonomy.compiled import spelt
 from train.corpus import Corpus, load_phrasebook
 
 TEXTS = [comment.comment for comment in Corpus(load_phrasebook(), "test").comments(60)]
@@ -77,6 +79,16 @@ def test_the_own_engine_gives_the_parts_of_its_answer(scripted_router: Router) -
     outcome = asyncio.run(OwnEngine(scripted_router).answer(TEXTS[0]))
     assert outcome.parts
     assert "".join(part.content for part in outcome.parts) == TEXTS[0]
+
+
+def test_an_answer_in_other_tokens_than_training_writes_is_told_apart(pair: Pair) -> None:
+    comment = Corpus(load_phrasebook(), "test").comment(0)
+    ids = spelt(chunks(comment.comment), comment.parts, pair.automaton, pair.tokens).tokens
+    text = written(comment.parts)
+    assert _is_canonical(pair, comment.comment, text, ids)
+    letters = [token for character in text for token in pair.tokens.text(character)]
+    assert _is_canonical(pair, comment.comment, text, letters) is False
+    assert _is_canonical(pair, comment.comment, text[:-1], ids) is None
 
 
 def test_the_natural_schema_has_a_branch_for_each_leaf_and_one_without_labels() -> None:

@@ -9,11 +9,12 @@ information. Nothing here knows a tokenizer: decoding needs the compiled file an
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Final, NamedTuple
+
+from taxonomy.files import whole
 
 CONTENT: Final = ""
 """Stands before the labels in what an edge names: with it the content is complete, and the segment closed."""
@@ -62,11 +63,10 @@ class Automaton:
         return longest[ROOT]
 
     def save(self, file: FilePath) -> None:
-        """Write it whole or not at all: several processes may do so at once."""
-        unfinished = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+        """Several processes may do so at once. Raises OSError."""
         branches = [[[token, *edge] for token, edge in branch.items()] for branch in self.branches]
-        unfinished.write_text(json.dumps([FORMAT, self.begin, self.next, self.end, branches]))
-        unfinished.replace(file)
+        with whole(file) as part:
+            part.write_text(json.dumps([FORMAT, self.begin, self.next, self.end, branches]))
 
     @staticmethod
     def load(file: FilePath) -> Automaton:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from taxonomy.errors import CheckpointInvalid
+from taxonomy.files import whole
 from taxonomy.labels import CheckpointId
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
 from taxonomy.tree import Taxonomy
@@ -53,9 +54,8 @@ def version_of(files: Mapping[str, str]) -> CheckpointId:
 
 def publish(folder: FilePath, manifest: Manifest) -> None:
     """Write the manifest last, by rename: a directory without one is no checkpoint."""
-    unfinished = folder / f".{MANIFEST}.unfinished"
-    unfinished.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(folder / MANIFEST)
+    with whole(folder / MANIFEST) as part:
+        part.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: FilePath) -> Manifest:

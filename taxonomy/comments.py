@@ -13,6 +13,7 @@ from typing import Any
 
 from taxonomy.answer import Part
 from taxonomy.errors import DataInvalid
+from taxonomy.files import whole
 from taxonomy.labels import LEVELS, Emotion, Path, emotion_named
 
 
@@ -66,7 +67,7 @@ def labelled(id: str, parts: Iterable[Part]) -> LabelledComment:  # noqa: A002 (
 def write_comments(comments: Iterable[LabelledComment], file: FilePath) -> int:
     """Write JSONL; gives the number of comments."""
     count = 0
-    with file.open("w", encoding="utf-8", newline="") as out:
+    with whole(file) as part, part.open("w", encoding="utf-8", newline="") as out:
         for comment in comments:
             out.write(json.dumps(as_json(comment), ensure_ascii=False) + "\n")
             count += 1

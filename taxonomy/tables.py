@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from io import StringIO
+from errno import EIO
+from io import BytesIO, StringIO
 from pathlib import Path as FilePath
 
 import openpyxl
@@ -17,6 +18,7 @@ from openpyxl.cell import WriteOnlyCell
 from openpyxl.utils import get_column_letter
 
 from taxonomy.errors import Fault, TaxonomyInvalid
+from taxonomy.files import whole
 from taxonomy.labels import LEVELS
 from taxonomy.tree import DEFAULT_REVIEW_BELOW, Taxonomy
 from taxonomy.validate import Row, taxonomy_from_rows
@@ -139,7 +141,7 @@ def _row(line: _Line, header: dict[str, int], named: set[int], faults: list[Faul
 
 
 def write_csv(taxonomy: Taxonomy, file: FilePath) -> None:
-    with file.open("w", encoding="utf-8", newline="") as out:
+    with whole(file) as part, part.open("w", encoding="utf-8", newline="") as out:
         csv.writer(out, lineterminator="\n").writerows(_written(taxonomy))
 
 
@@ -154,7 +156,14 @@ def write_xlsx(taxonomy: Taxonomy, file: FilePath) -> None:
                 cell.data_type = "s"  # a label may begin with "=", which is no formula here
             row.append(cell)
         sheet.append(row)
-    workbook.save(file)
+    # In memory first: on a full disk openpyxl's own writer fails once more where nobody can catch it.
+    written = BytesIO()
+    try:
+        workbook.save(written)
+    except Exception as error:  # openpyxl raises whatever its zip and XML writers do
+        raise OSError(EIO, f"openpyxl cannot write its temporary files ({error})", str(file)) from error
+    with whole(file) as part:
+        part.write_bytes(written.getvalue())
 
 
 def _written(taxonomy: Taxonomy) -> Iterable[list[str]]:

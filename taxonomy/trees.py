@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from taxonomy.errors import Fault, TaxonomyInvalid
+from taxonomy.files import whole
 from taxonomy.labels import Path
 from taxonomy.tree import DEFAULT_REVIEW_BELOW, Leaf, Taxonomy
 from taxonomy.validate import Row, taxonomy_from_rows
@@ -185,12 +186,14 @@ class _TreeReader:
 def write_yaml(taxonomy: Taxonomy, file: FilePath) -> None:
     document = _document(taxonomy)
     text = yaml.dump(document, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False, width=10_000)
-    file.write_text(text, encoding="utf-8", newline="")
+    with whole(file) as part:
+        part.write_text(text, encoding="utf-8", newline="")
 
 
 def write_json(taxonomy: Taxonomy, file: FilePath) -> None:
     text = json.dumps(_document(taxonomy), ensure_ascii=False, indent=1)
-    file.write_text(text + "\n", encoding="utf-8", newline="")
+    with whole(file) as part:
+        part.write_text(text + "\n", encoding="utf-8", newline="")
 
 
 def _document(taxonomy: Taxonomy) -> dict[str, Any]:

@@ -90,5 +90,5 @@ def test_another_taxonomy_or_prompt_is_refused_with_what_to_do(folder: Path) -> 
 
 
 def test_nothing_is_published_until_the_manifest_stands_under_its_name(folder: Path) -> None:
-    assert not list(folder.glob(".*unfinished"))
+    assert not list(folder.glob(f".{MANIFEST}.*"))
     assert MANIFEST not in hashes(folder)

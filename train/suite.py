@@ -1,0 +1,4 @@
+from __future__ import annotations
+from train.chats import Chat
+def suite(split, count, seed): 
+    yield from ()

@@ -35,12 +35,10 @@ class Batches(Dataset[Batch]):
         number, part = divmod(item, self.parts)
         step = self.mixture.step(number)
         comments = [self.mixture.comments[i] for i in step.comments]
-        replay = [
-            drawn.rows[i] for drawn, picks in zip(self.mixture.replay, step.replay, strict=True) for i in picks
-        ]
-        # Dealt in turn from the longest on, so that the parts are of like size.
-        dealt = [sorted(rows, key=_length)[part :: self.parts] for rows in (comments, replay)]
-        batch = collate(*dealt, self.pad, self.packing) if any(dealt) else _nothing((comments or replay)[0])
+        replay = [drawn.rows[i] for drawn, picks in zip(self.mixture.replay, step.replay, strict=True) for i in picks]
+        # Dealt in turn by length, so that the parts are of like size.
+        mine, others = (sorted(rows, key=_length)[part :: self.parts] for rows in (comments, replay))
+        batch = collate(mine, others, self.pad, self.packing) if mine or others else _nothing((comments or replay)[0])
         learned = sum(len(row.learned) for row in (*comments, *replay))
         return batch | {"total": torch.tensor(learned / self.parts)}
 

@@ -73,7 +73,7 @@ def chat_from(row: Any, where: str = "") -> Chat:
     """One row. Raises ValueError naming the field."""
     messages = row.get("messages") if isinstance(row, dict) else None
     if not isinstance(messages, list):
-        raise ValueError("messages: not a list")
+        raise ValueError("messages: not a list")  # noqa: TRY004 (the row is wrong, not the caller)
     turns = tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
     spoken = [turn.role for turn in turns if turn.role != "system"]
     if "assistant" not in spoken or spoken[0] != "user":
@@ -91,7 +91,7 @@ def _message(message: Any, where: str) -> Message:
 
 
 class ChatRows:
-    """Chats -> rows, by a tokenizer's chat template: learned are the assistant's words and the token that ends its turn.
+    """Chats -> rows, by a tokenizer's chat template: the assistant's words are learned, and the token that ends its turn.
 
     What stands between the turns is tokenised as the template's own, what the turns hold as text: a special token
     written in a chat is plain characters, in training as in serving. `context`: the longest row, in tokens.

@@ -23,8 +23,8 @@ from train.recipe import Labelled, Recipe
 class Comments(Protocol):
     """Comments in a fixed order, each of whose segments ends on a candidate cut."""
 
-    taxonomy: Taxonomy
-
+    @property
+    def taxonomy(self) -> Taxonomy: ...
     def __iter__(self) -> Iterator[LabelledComment]: ...
     def __len__(self) -> int: ...
 
@@ -46,7 +46,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class FromFiles:
-    """The rows of JSONL files that can be used, their segments moved to the nearest cuts. `count`: how many they are."""
+    """The `count` rows of JSONL files that can be used, their segments moved to the nearest cuts."""
 
     files: tuple[FilePath, ...]
     count: int

@@ -14,7 +14,7 @@ _WORD: Final = re.compile(r"[^\W_]")
 
 
 class Moved(NamedTuple):
-    """A comment on candidate cuts. moved: bounds that passed over a letter or digit. lost: segments left without text."""
+    """A comment on candidate cuts. moved: bounds that passed over a letter or digit. lost: segments left empty."""
 
     comment: LabelledComment
     moved: int

@@ -38,13 +38,13 @@ def examined(file: FilePath, taxonomy: Taxonomy) -> Iterator[Examined | DataInva
 
 def _examined(row: Any, where: str, taxonomy: Taxonomy) -> Examined:
     if not isinstance(row, dict):
-        raise ValueError("the row is not an object")
+        raise ValueError("the row is not an object")  # noqa: TRY004 (the row is wrong, not the caller)
     language = row.pop("language", None)
     for field, value in (("id", row.get("id")), ("comment", row.get("comment")), ("language", language or "-")):
         if field in row.keys() | {"language"} and not (isinstance(value, str) and value.strip()):
             raise ValueError(f"the field {field!r} is not text")
     if not isinstance(row.get("segments", []), list):
-        raise ValueError("the field 'segments' is not a list")
+        raise ValueError("the field 'segments' is not a list")  # noqa: TRY004 (as above)
     comment = from_json(row)
     for index, span in enumerate(comment.segments):
         if span.path not in taxonomy:

@@ -32,15 +32,15 @@ def allotted(fixed: float, sources: Sequence[Wanted], total: float | None = None
 
     A source over its limit gives its limit; the others keep their shares of what the run then holds.
     """
+    # The first to meet its limit as the run grows is the one with the smallest limit for its share.
+    free = sorted(range(len(sources)), key=lambda i: sources[i].limit / sources[i].share, reverse=True)
     capped: set[int] = set()
     while True:
-        free = sum(source.share for index, source in enumerate(sources) if index not in capped)
-        held = fixed + sum(sources[index].limit for index in capped)
-        whole = total if total and not capped else held / (1 - free)
-        over = {i for i, source in enumerate(sources) if i not in capped and source.share * whole > source.limit}
-        if not over:
+        held = fixed + sum(sources[i].limit for i in capped)
+        whole = total if total and not capped else held / (1 - sum(sources[i].share for i in free))
+        if not free or sources[free[-1]].share * whole <= sources[free[-1]].limit:
             return [s.limit if i in capped else s.share * whole for i, s in enumerate(sources)]
-        capped |= over
+        capped.add(free.pop())
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,14 @@ class Source(NamedTuple):
 
 
 def mixture(
-    comments: Rows, exposures: int, per_epoch: int, batch: int, sources: Sequence[Source], total: int | None, seed: int
+    comments: Rows,
+    sources: Sequence[Source],
+    *,
+    exposures: int,
+    per_epoch: int,
+    batch: int,
+    total: int | None,
+    seed: int,
 ) -> Mixture:
     """`exposures` comments seen, `per_epoch` of them before the first comes again, and the sources on top.
 
@@ -178,8 +185,14 @@ def _picks(source: Source, target: float, seed: int) -> Index:
     order = np.concatenate(
         [np.random.default_rng([seed, name, number]).permutation(len(lengths)) for number in range(passes)]
     )
-    sums = np.concatenate([[0], lengths[order].cumsum()])
-    return order[: int(np.abs(sums - target).argmin())]
+    sums = lengths[order].cumsum()
+    used = int(np.searchsorted(sums, target, side="right"))
+    missing = target - (sums[used - 1] if used else 0)
+    # The last row is the one of the pass's rest that fits best.
+    rest = order[used:]
+    best = int(np.abs(lengths[rest] - missing).argmin())
+    last = rest[best : best + 1] if lengths[rest[best]] < 2 * missing else rest[:0]
+    return np.concatenate([order[:used], last])
 
 
 def _bounds(drawn: Drawn, steps: int) -> Index:
@@ -195,6 +208,6 @@ def _check(mixed: Mixture) -> None:
         share = mix[drawn.name]["share"]
         if not drawn.is_capped and abs(share - drawn.asked) > TOLERANCE:
             raise DataInvalid(
-                f"replay {drawn.name}: asked for {drawn.asked:.1%} of the supervised tokens, its rows give {share:.1%}; "
-                "they are too long for so little data"
+                f"replay {drawn.name}: asked for {drawn.asked:.1%} of the supervised tokens, its rows give {share:.1%};"
+                " they are too long for so little data"
             )

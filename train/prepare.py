@@ -16,12 +16,12 @@ from taxonomy.errors import CallWrong, DataInvalid
 from taxonomy.prompt import Prompt, PromptStyle
 from taxonomy.tokens import Tokens
 from taxonomy.tree import Taxonomy
-from train.chats import Chat, ChatRows, read_chats
+from train.chats import Chat, ChatRows, chat_of, read_chats
 from train.customers import Comments, comments_of, exposures
 from train.encode import Row, encode
 from train.mixture import Mixture, Source, mixture
 from train.recipe import Recipe, Replay
-from train.store import Rows, stored
+from train.store import stored
 from train.suite import suite
 from train.tokenizer import learn_tokenizer
 
@@ -52,7 +52,10 @@ def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
     tokens = Tokens(tokenizer)
     context = AutoConfig.from_pretrained(base).max_position_embeddings if base else recipe.architecture.context
     say("encoding")
-    rows, total = _comment_rows(recipe, comments, tokenizer, tokens, context, folder)
+    prompt = Prompt(tokenizer, tokens, comments.taxonomy, PromptStyle.LEARNED)
+    total = recipe.optimisation.comments or round((recipe.exposures or 0) * len(comments))
+    encoded = _comment_rows(recipe, comments, total, tokens, prompt)
+    rows = stored(_within(encoded, context), folder / "comments")
     chat_rows = ChatRows(tokenizer, tokens, context)
     skipped: dict[str, int] = {}
     sources = []
@@ -60,7 +63,15 @@ def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
         skipped[source.name] = 0
         made = stored(_replayed(source, chat_rows, recipe.seed, skipped), folder / f"replay-{source.name}")
         sources.append(Source(source.name, made, source.share, source.passes, source.tokens))
-    mixed = mixture(rows, total, len(comments), recipe.optimisation.batch, sources, recipe.tokens, recipe.seed)
+    mixed = mixture(
+        rows,
+        sources,
+        exposures=total,
+        per_epoch=len(comments),
+        batch=recipe.optimisation.batch,
+        total=recipe.tokens,
+        seed=recipe.seed,
+    )
     return Prepared(comments, tokenizer, tokens, mixed, base, origin, skipped)
 
 
@@ -99,36 +110,27 @@ def _tokenizer_texts(comments: Comments, recipe: Recipe) -> Iterable[str]:
                 yield from (message.content for message in chat.messages)
 
 
-def _comment_rows(
-    recipe: Recipe,
-    comments: Comments,
-    tokenizer: PreTrainedTokenizerFast,
-    tokens: Tokens,
-    context: int,
-    folder: FilePath,
-) -> tuple[Rows, int]:
-    """The rows of every comment, or, where words are left out, of every exposure; and how many exposures there are."""
-    optimisation = recipe.optimisation
-    total = optimisation.comments or round((recipe.exposures or 0) * len(comments))
-    varied = total if optimisation.word_dropout else min(total, len(comments))
+def _comment_rows(recipe: Recipe, comments: Comments, total: int, tokens: Tokens, prompt: Prompt) -> Iterator[Row]:
+    """The rows of every comment, or, where words are left out, of every exposure."""
+    dropout = recipe.optimisation.word_dropout
+    varied = total if dropout else min(total, len(comments))
+    seen = exposures(comments, varied, dropout, recipe.seed)
     automaton = compiled(comments.taxonomy, tokens)
-    prompt = Prompt(tokenizer, tokens, comments.taxonomy, PromptStyle.LEARNED)
-    seen = tqdm(
-        exposures(comments, varied, optimisation.word_dropout, recipe.seed), total=varied, unit=" comments", leave=False
-    )
-    return stored(_within(encode(seen, automaton, tokens, prompt, recipe.loss), context), folder / "comments"), total
+    return encode(tqdm(seen, total=varied, unit=" comments", leave=False), automaton, tokens, prompt, recipe.loss)
 
 
 def _within(rows: Iterable[Row], context: int) -> Iterator[Row]:
     for number, row in enumerate(rows, 1):
         if len(row.tokens) > context:
-            raise DataInvalid(f"comment {number}: {len(row.tokens)} tokens with its answer, the context holds {context}")
+            raise DataInvalid(
+                f"comment {number}: {len(row.tokens)} tokens with its answer, the context holds {context}"
+            )
         yield row
 
 
 def _chats(source: Replay, seed: int) -> Iterator[Chat | DataInvalid]:
     if source.suite:
-        yield from suite("train", source.suite, seed)
+        yield from (chat_of(*question[1:]) for question in suite("train", source.suite, seed))
     for file in source.chats or ():
         yield from read_chats(FilePath(file))
 

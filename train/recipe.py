@@ -84,7 +84,7 @@ class Recipe(_Strict):
     """One run: customer comments as often as it says, and replay on top.
 
     corpus: a number of comments of the bundled corpus's generator, or labelled comments of your own.
-    even: the generator's share of leaves that are drawn evenly, so that rare ones are learned too (0: as in the corpus).
+    even: the generator's share of leaves drawn evenly, so that rare ones are learned too (0: as in the corpus).
     exposures: how often each comment is seen; 0: never, then `tokens` says how much replay there is.
     word_vectors: begin with embeddings in which words and labels that go together lie together.
     loss: `constrained` (softmax over the tokens that the serving grammar allows, at decisions), `decisions`

@@ -57,7 +57,7 @@ def _fitted(recipe: Recipe, prepared: Prepared, out: FilePath, say: Say) -> Mani
     say(f"training {model.num_parameters() / 1e6:.1f} M parameters for {steps} steps of {optimisation.batch}")
     anchor = Anchor(model, recipe.replay_kl) if recipe.replay_kl else None
     started = time.monotonic()
-    figures = fit(model, data, optimisation, out, recipe.seed, anchor)
+    figures = fit(model, data, optimisation, out, recipe.seed, anchor=anchor)
     seconds = time.monotonic() - started
 
     model.to(getattr(torch, recipe.dtype)).save_pretrained(out)

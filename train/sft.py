@@ -53,7 +53,7 @@ def logits_at(model: torch.nn.Module, decoder: PreTrainedModel, batch: Batch) ->
     head gets the learned positions alone.
     """
     tokens, positions = batch["tokens"], batch.get("positions")
-    if positions is not None and "flash" in decoder.config._attn_implementation:
+    if positions is not None and "flash" in decoder.config._attn_implementation:  # noqa: SLF001 (it has no public name)
         # Flash attention finds the boundaries between rows in a single sequence only.
         tokens, positions = tokens.reshape(1, -1), positions.reshape(1, -1)
 
@@ -130,6 +130,7 @@ def fit(
     optimisation: Optimisation,
     out: FilePath,
     seed: int,
+    *,
     anchor: Anchor | None = None,
 ) -> dict[str, float]:
     """Train in place, the data's steps in their order; gives the run's figures (seconds, loss)."""

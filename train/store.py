@@ -58,12 +58,15 @@ def stored(rows: Iterable[Row], folder: FilePath) -> Rows:
         for row in rows:
             for writer, values in zip(writers, _lists(row), strict=True):
                 writer.add(values)
-    return Rows(*(Ragged(_mapped(folder / name, np.int32), _mapped(folder / f"{name}.ends", np.int64)) for name in names))
+    return Rows(
+        *(Ragged(_mapped(folder / name, np.int32), _mapped(folder / f"{name}.ends", np.int64)) for name in names)
+    )
 
 
 class _Writer:
     def __init__(self, file: FilePath, files: ExitStack) -> None:
-        self._values, self._ends = (files.enter_context(open(f"{file}{end}", "wb")) for end in ("", ".ends"))
+        self._values = files.enter_context(file.open("wb"))
+        self._ends = files.enter_context(file.with_suffix(".ends").open("wb"))
         self._end = 0
 
     def add(self, values: Ints) -> None:

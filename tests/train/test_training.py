@@ -18,8 +18,8 @@ from taxonomy.errors import CallWrong, RecipeInvalid
 from taxonomy.prompt import Prompt, PromptStyle
 from taxonomy.tokens import Tokens
 from tests.tokenizers import tokenizer_of_kind
-from train.corpus import Corpus, load_phrasebook
 from train.batches import collate
+from train.corpus import Corpus, load_phrasebook
 from train.encode import Row, encode
 from train.mixture import batches
 from train.recipe import Architecture, Average, Optimisation, Recipe, load_recipe

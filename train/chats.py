@@ -69,6 +69,15 @@ def read_chats(file: FilePath) -> Iterator[Chat | DataInvalid]:
                 yield DataInvalid(f"{where}: {error}")
 
 
+def is_chats(file: FilePath) -> bool:
+    """Whether the first row is a chat; a file without a row in JSON is none. Raises OSError."""
+    with file.open(encoding="utf-8") as lines:
+        try:
+            return "messages" in json.loads(lines.readline())
+        except (ValueError, TypeError):
+            return False
+
+
 def chat_from(row: Any, where: str = "") -> Chat:
     """One row. Raises ValueError naming the field."""
     messages = row.get("messages") if isinstance(row, dict) else None
@@ -77,7 +86,7 @@ def chat_from(row: Any, where: str = "") -> Chat:
     turns = tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
     spoken = [turn.role for turn in turns if turn.role != "system"]
     if "assistant" not in spoken or spoken[0] != "user":
-        raise ValueError("messages: a user asks first, and an assistant answers; without an answer nothing is learned")
+        raise ValueError("messages: a user asks first, and an assistant answers")
     return Chat(turns, where)
 
 
@@ -91,7 +100,7 @@ def _message(message: Any, where: str) -> Message:
 
 
 class ChatRows:
-    """Chats -> rows, by a tokenizer's chat template: the assistant's words are learned, and the token that ends its turn.
+    """Chats -> rows, by a chat template: the assistant's words are learned, and the token that ends its turn.
 
     What stands between the turns is tokenised as the template's own, what the turns hold as text: a special token
     written in a chat is plain characters, in training as in serving. `context`: the longest row, in tokens.

@@ -14,6 +14,7 @@ from taxonomy.comments import LabelledComment, labelled
 from taxonomy.errors import DataInvalid
 from taxonomy.formats import load
 from taxonomy.tree import Taxonomy
+from train.check import Report, check
 from train.corpus import Corpus, load_phrasebook, on_cuts
 from train.examine import Examined, examined
 from train.noise import words_left_out
@@ -60,20 +61,22 @@ class FromFiles:
         return self.count
 
 
-def comments_of(recipe: Recipe) -> Comments:
-    """Raises CallWrong or TaxonomyInvalid (the taxonomy), DataInvalid (a row in error, or no rows), OSError."""
-    if not isinstance(recipe.corpus, Labelled):
-        return Generated(recipe.corpus, recipe.even, bundled_taxonomy())
-    files, taxonomy = tuple(map(FilePath, recipe.corpus.comments)), load(recipe.corpus.taxonomy)
-    count = 0
-    for row in chain.from_iterable(examined(file, taxonomy) for file in files):
-        if isinstance(row, Examined):
-            count += 1
-        elif not recipe.corpus.skip_invalid:
-            raise row
-    if not count:
+def comments_of(recipe: Recipe, reports: dict[str, Report]) -> Comments:
+    """The recipe's comments; files are checked first, and what is found is put under "comments".
+
+    Raises CallWrong or TaxonomyInvalid (the taxonomy), DataInvalid (a row in error, or no rows), OSError.
+    """
+    corpus = recipe.corpus
+    if not isinstance(corpus, Labelled):
+        return Generated(corpus, recipe.even, bundled_taxonomy())
+    files, taxonomy = tuple(map(FilePath, corpus.comments)), load(corpus.taxonomy)
+    benchmarks = FilePath(recipe.benchmarks) if recipe.benchmarks else None
+    test = [FilePath(file) for file in corpus.test]
+    report = check(files, taxonomy, test=test, benchmarks=benchmarks, skip_invalid=corpus.skip_invalid)
+    reports["comments"] = report
+    if not report.comments:
         raise DataInvalid(f"{files[0]}: there is no comment in it that can be used")
-    return FromFiles(files, count, taxonomy)
+    return FromFiles(files, report.comments, taxonomy)
 
 
 def exposures(

@@ -56,7 +56,7 @@ class Drawn:
     @property
     def tokens(self) -> int:
         """Supervised tokens, in all passes."""
-        return int(self.rows.learned.lengths[self.picks].sum())
+        return int(self.rows.learned.lengths_of(self.picks).sum())
 
 
 class Step(NamedTuple):
@@ -91,9 +91,8 @@ class Mixture:
 
     def as_json(self) -> dict[str, Any]:
         """The mix as realised, for the manifest: of each source supervised tokens, their share, rows and passes."""
-        lengths = self.comments.learned.lengths
         seen = np.concatenate(self.order) % max(1, len(self.comments)) if len(self.comments) else np.empty(0, np.int64)
-        counts = {"comments": (int(lengths[seen].sum()), len(seen), len(self.comments))}
+        counts = {"comments": (int(self.comments.learned.lengths_of(seen).sum()), len(seen), len(self.comments))}
         counts |= {drawn.name: (drawn.tokens, len(drawn.picks), len(drawn.rows)) for drawn in self.replay}
         whole = sum(tokens for tokens, _, _ in counts.values())
         mix: dict[str, Any] = {
@@ -131,8 +130,7 @@ def mixture(
     or cannot give its share within TOLERANCE.
     """
     order = ordered(comments, exposures, per_epoch, batch, seed)
-    lengths = comments.learned.lengths
-    fixed = int(sum(lengths[step % len(comments)].sum() for step in order))
+    fixed = int(sum(comments.learned.lengths_of(step % len(comments)).sum() for step in order))
     wanted = [Wanted(source.share, _limit(source)) for source in sources]
     targets = allotted(fixed, wanted, total)
     replay = tuple(
@@ -152,7 +150,7 @@ def ordered(comments: Rows, exposures: int, per_epoch: int, batch: int, seed: in
     order: list[Index] = []
     for epoch, start in enumerate(range(0, exposures, per_epoch or 1)):
         numbers = np.arange(start, min(start + per_epoch, exposures))
-        lengths = comments.tokens.lengths[numbers % len(comments)]
+        lengths = comments.tokens.lengths_of(numbers % len(comments))
         order += [start + step for step in batches(lengths, batch, seed + epoch)]
     return order
 
@@ -197,7 +195,7 @@ def _picks(source: Source, target: float, seed: int) -> Index:
 
 def _bounds(drawn: Drawn, steps: int) -> Index:
     """Where in the picks each step begins, so that at any step the source has given its due in tokens."""
-    lengths = drawn.rows.learned.lengths[drawn.picks]
+    lengths = drawn.rows.learned.lengths_of(drawn.picks)
     step_of = (lengths.cumsum() - lengths) * steps // max(1, lengths.sum())
     return np.searchsorted(step_of, np.arange(steps + 1)).astype(np.int64)
 

@@ -17,6 +17,7 @@ from taxonomy.prompt import Prompt, PromptStyle
 from taxonomy.tokens import Tokens
 from taxonomy.tree import Taxonomy
 from train.chats import Chat, ChatRows, chat_of, read_chats
+from train.check import Report, check
 from train.customers import Comments, comments_of, exposures
 from train.encode import Row, encode
 from train.mixture import Mixture, Source, mixture
@@ -30,7 +31,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Prepared:
-    """base: the folder or id that the weights come from, none for a fresh model; origin: what the manifest calls it."""
+    """base: the folder or id that the weights come from, none for a fresh model; origin: what the manifest calls it.
+
+    context: the longest row that the model takes. reports: what was found in files, by source. skipped: chats left out.
+    """
 
     comments: Comments
     tokenizer: PreTrainedTokenizerFast
@@ -38,12 +42,15 @@ class Prepared:
     mixture: Mixture
     base: str | None
     origin: str | None
+    context: int
+    reports: dict[str, Report]
     skipped: dict[str, int]
 
 
 def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
     """Rows are written into `folder`. Raises DataInvalid, CallWrong, CheckpointInvalid, TaxonomyInvalid, OSError."""
-    comments = comments_of(recipe)
+    reports: dict[str, Report] = {}
+    comments = comments_of(recipe, reports)
     base, origin = recipe.base or recipe.continue_from, recipe.base
     if recipe.continue_from:
         say(f"going on from {recipe.continue_from}")
@@ -60,9 +67,13 @@ def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
     skipped: dict[str, int] = {}
     sources = []
     for source in recipe.replay:
+        reports |= _checked(source, comments.taxonomy, recipe.benchmarks)
         skipped[source.name] = 0
         made = stored(_replayed(source, chat_rows, recipe.seed, skipped), folder / f"replay-{source.name}")
         sources.append(Source(source.name, made, source.share, source.passes, source.tokens))
+    for name, report in reports.items():
+        for finding in report.findings():
+            say(f"mind: {name}: {finding}")
     mixed = mixture(
         rows,
         sources,
@@ -72,7 +83,7 @@ def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
         total=recipe.tokens,
         seed=recipe.seed,
     )
-    return Prepared(comments, tokenizer, tokens, mixed, base, origin, skipped)
+    return Prepared(comments, tokenizer, tokens, mixed, base, origin, context, reports, skipped)
 
 
 def _verified(folder: FilePath, taxonomy: Taxonomy) -> str:
@@ -126,6 +137,14 @@ def _within(rows: Iterable[Row], context: int) -> Iterator[Row]:
                 f"comment {number}: {len(row.tokens)} tokens with its answer, the context holds {context}"
             )
         yield row
+
+
+def _checked(source: Replay, taxonomy: Taxonomy, benchmarks: str | None) -> dict[str, Report]:
+    if not source.chats:
+        return {}
+    folder = FilePath(benchmarks) if benchmarks else None
+    files = [FilePath(file) for file in source.chats]
+    return {source.name: check(files, taxonomy, benchmarks=folder, skip_invalid=source.skip_invalid)}
 
 
 def _chats(source: Replay, seed: int) -> Iterator[Chat | DataInvalid]:

@@ -92,6 +92,7 @@ class Recipe(_Strict):
     base: a Hugging Face directory or id to go on from. continue_from: a checkpoint's directory to go on from; its
     architecture and tokenizer stay. Neither: a fresh model of the `architecture`.
     replay_kl: weight of the divergence from the base at replay's tokens, beside their cross-entropy.
+    benchmarks: a folder with `mmlu/` and `ifeval/`, whose questions are looked for in the data.
     packing: rows laid end to end in sequences of up to so many tokens; none: one row a sequence.
     """
 
@@ -108,6 +109,7 @@ class Recipe(_Strict):
     replay: list[Replay] = []
     replay_kl: Annotated[float, Field(ge=0)] = 0.0
     tokens: Count | None = None
+    benchmarks: str | None = None
     packing: Count | None = None
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """What the weights are saved in; the training itself is float32."""

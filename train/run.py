@@ -72,7 +72,12 @@ def _fitted(recipe: Recipe, prepared: Prepared, out: FilePath, say: Say) -> Mani
         prompt_style=PromptStyle.LEARNED if recipe.exposures != 0 else PromptStyle.IN_CONTEXT,
         base_model=prepared.origin,
         recipe=recipe.model_dump(),
-        data={"train": _described(prepared.comments), "mix": prepared.mixture.as_json(), "skipped": prepared.skipped},
+        data={
+            "train": _described(prepared.comments),
+            "mix": prepared.mixture.as_json(),
+            "checked": {name: report.counts() for name, report in prepared.reports.items()},
+            "skipped": prepared.skipped,
+        },
         training={"seconds": round(seconds), "steps": steps, "loss": figures["train_loss"], **_machine()},
     )
     publish(out, manifest)

@@ -27,6 +27,11 @@ class Ragged:
     def __getitem__(self, at: int) -> Ints:
         return self.values[int(self.ends[at - 1]) if at else 0 : int(self.ends[at])]
 
+    def lengths_of(self, chosen: Index) -> Index:
+        """The lengths of these lists."""
+        lengths: Index = self.ends[chosen] - np.where(chosen > 0, self.ends[chosen - 1], 0)
+        return lengths
+
     @property
     def lengths(self) -> Index:
         return np.diff(self.ends, prepend=0)

@@ -29,6 +29,9 @@ class Overlap(NamedTuple):
     where: str
     question: str
 
+    def __str__(self) -> str:
+        return f"{self.where} holds {self.question!r}"
+
 
 class Benchmarks:
     """The n-grams of benchmark questions, each with the first question that holds it."""

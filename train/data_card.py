@@ -52,9 +52,9 @@ def _lines(report: Report, taxonomy: Taxonomy, files: Sequence[FilePath]) -> Ite
     for name, value in _figures(report, taxonomy):
         yield f"| {name} | {value} |"
     yield from _named("Rows in error", report.invalid)
-    yield from _named("Repeated rows", [f"{t.where} repeats {t.earlier} ({t.kind})" for t in report.twins])
-    yield from _named("Test rows in the data", [f"{t.where} repeats {t.earlier} ({t.kind})" for t in report.leaks])
-    yield from _named("Benchmark questions in the data", [f"{o.where}: {o.question!r}" for o in report.overlaps])
+    yield from _named("Repeated rows", report.twins)
+    yield from _named("Test rows in the data", report.leaks)
+    yield from _named("Benchmark questions in the data", report.overlaps)
     yield from _named("Segments lost", report.lost)
     yield ""
     yield "## Segments of each leaf"
@@ -66,7 +66,7 @@ def _lines(report: Report, taxonomy: Taxonomy, files: Sequence[FilePath]) -> Ite
         yield f"| {path} | {report.leaves[leaf.path]} |"
 
 
-def _named(title: str, found: Sequence[str]) -> Iterator[str]:
+def _named(title: str, found: Sequence[object]) -> Iterator[str]:
     if found:
         yield from ("", f"## {title}", "")
         yield from (f"- {line}" for line in found[:_NAMED])

@@ -23,6 +23,9 @@ class Twin(NamedTuple):
     earlier: str
     kind: Literal["exact", "near"]
 
+    def __str__(self) -> str:
+        return f"{self.where} repeats {self.earlier} ({self.kind})"
+
 
 class Seen:
     """The texts so far; what is kept of each is a hash and a MinHash of half a KiB."""

@@ -54,8 +54,8 @@ def text(planned: dict[str, Any]) -> str:
     """The plan for a person."""
     optimisation, largest, memory = planned["optimisation"], planned["largest_pass"], planned["memory_gib"]
     lines = [
-        f"{planned['parameters'] / 1e6:.1f} M parameters, {planned['steps']} steps of {optimisation['batch']} rows, "
-        f"learning rate {optimisation['learning_rate']:g}",
+        f"{planned['parameters'] / 1e6:.1f} M parameters",
+        f"{planned['steps']} steps of {optimisation['batch']} rows, learning rate {optimisation['learning_rate']:g}",
         f"{planned['tokens']} tokens in all",
         f"{'source':<20}{'supervised tokens':>18}{'share':>9}{'asked':>9}{'rows':>9}{'of':>9}",
     ]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import chain
 from pathlib import Path as FilePath
+from typing import Literal
 
 from tqdm import tqdm
 
 from taxonomy import program
 from taxonomy.comments import write_comments
+from taxonomy.errors import CallWrong
+from taxonomy.formats import load
 from train.convert import convert
 from train.corpus import SEED, TEST_SIZE, TRAIN_SIZE, Corpus, load_phrasebook
-from train.recipe import load_recipe
+from train.recipe import Average, Recipe, load_recipe
 
 
 def main(arguments: list[str]) -> int:
@@ -21,33 +25,96 @@ def main(arguments: list[str]) -> int:
     train = rooms.add_parser(
         "train",
         help="make a checkpoint from a recipe",
-        epilog="`train convert SOURCE TARGET`: labelled comments to conversations, or back.",
+        epilog="Also: `train check DATA ...`, `train suite DIR`, `train convert SOURCE TARGET`; each with --help.",
     )
     train.add_argument("recipe", type=FilePath)
-    train.add_argument("--out", type=FilePath, required=True, help="a new or empty directory")
+    train.add_argument("--out", type=FilePath, help="a new or empty directory for the checkpoint")
+    train.add_argument(
+        "--dry-run", action="store_true", help="print the plan: tokens, steps, mix, memory; train nothing"
+    )
     train.add_argument("--json", action="store_true")
     train.set_defaults(run=_train)
-    if arguments[:2] == ["train", "convert"]:
-        # A recipe is not named "convert", so the word can stand where a recipe would.
-        return program.run(_convert_parser(), arguments[2:])
+    if arguments[:1] == ["train"] and arguments[1:2] and arguments[1] in _TOOLS:
+        # No recipe is named like these, so the word can stand where a recipe would.
+        tool = argparse.ArgumentParser(prog=f"route-feedback train {arguments[1]}")
+        _TOOLS[arguments[1]](tool)
+        return program.run(tool, arguments[2:])
     _corpus(rooms.add_parser("corpus", help="the bundled corpus"))
     return program.run(parser, arguments)
 
 
-def _convert_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="route-feedback train convert", description="Labelled comments to conversations, or back; both JSONL."
-    )
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Labelled comments to conversations, or back; both JSONL."
     parser.add_argument("source", type=FilePath)
     parser.add_argument("target", type=FilePath)
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=_convert)
-    return parser
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Examine labelled comments and chats (JSONL) before a training."
+    parser.add_argument("data", type=FilePath, nargs="+")
+    parser.add_argument("--taxonomy", type=FilePath, required=True)
+    parser.add_argument(
+        "--test", type=FilePath, action="append", default=[], help="a file that must not leak into them"
+    )
+    parser.add_argument(
+        "--general", type=FilePath, help="a folder with mmlu/ and ifeval/, not to be in the data either"
+    )
+    parser.add_argument("--skip-invalid", action="store_true", help="go on after a row in error, and count")
+    parser.add_argument("--card", type=FilePath, help="write a data card here (Markdown, and JSON beside it)")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=_check)
+
+
+def _add_suite(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Write the general suite as chats: train.jsonl and test.jsonl."
+    parser.add_argument("folder", type=FilePath)
+    parser.add_argument("--train", type=int, default=20_000, help="questions to train on (default: 20000)")
+    parser.add_argument("--test", type=int, default=1_100, help="questions to ask (default: 1100)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--gsm8k", type=FilePath, help="a folder with GSM8K's train.jsonl and test.jsonl, to be added")
+    parser.set_defaults(run=_suite)
+
+
+_TOOLS = {"convert": _add_convert, "check": _add_check, "suite": _add_suite}
 
 
 def _convert(given: argparse.Namespace) -> int:
     kind, rows = convert(given.source, given.target)
     program.tell({"rows": rows, "kind": kind}, f"{given.target}: {rows} {kind}", as_json=given.json)
+    return 0
+
+
+def _check(given: argparse.Namespace) -> int:
+    from train.check import check  # noqa: PLC0415 (scipy takes a second to import)
+    from train.data_card import summary, write_card  # noqa: PLC0415 (as above)
+
+    taxonomy = load(given.taxonomy)
+    report = check(
+        given.data,
+        taxonomy,
+        test=given.test,
+        benchmarks=given.general,
+        skip_invalid=given.skip_invalid,
+        watch=lambda rows: tqdm(rows, unit=" rows", leave=False),
+    )
+    if given.card:
+        write_card(report, taxonomy, given.data, given.card)
+    program.tell(report.as_json(taxonomy), summary(report, taxonomy), as_json=given.json)
+    return 0
+
+
+def _suite(given: argparse.Namespace) -> int:
+    from eval.suite import write_questions  # noqa: PLC0415 (scipy takes a second to import)
+    from train.suite import gsm8k, suite  # noqa: PLC0415 (as above)
+
+    given.folder.mkdir(parents=True, exist_ok=True)
+    splits: list[tuple[Literal["train", "test"], int]] = [("train", given.train), ("test", given.test)]
+    for split, count in splits:
+        worked = gsm8k(given.gsm8k, split) if given.gsm8k else ()
+        file = given.folder / f"{split}.jsonl"
+        print(f"{file}: {write_questions(chain(suite(split, count, given.seed), worked), file)} questions")
     return 0
 
 
@@ -66,12 +133,31 @@ def _corpus(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(given: argparse.Namespace) -> int:
+    recipe = load_recipe(given.recipe)
+    if given.dry_run:
+        return _plan(recipe, as_json=given.json)
+    if given.out is None:
+        raise CallWrong("say where the checkpoint goes with --out, or ask for --dry-run")
     from train.run import run  # noqa: PLC0415 (torch takes seconds to import)
 
-    manifest = run(load_recipe(given.recipe), given.out, lambda line: print(f"== {line}", file=sys.stderr, flush=True))
+    manifest = run(recipe, given.out, _say)
     text = f"{given.out}: published {manifest.version} after {manifest.training['seconds']} s of training"
     program.tell({"version": manifest.version, "training": manifest.training}, text, as_json=given.json)
     return 0
+
+
+def _plan(recipe: Recipe | Average, *, as_json: bool) -> int:
+    from train import plan  # noqa: PLC0415 (torch takes seconds to import)
+
+    if isinstance(recipe, Average):
+        raise CallWrong("an average trains nothing, so there is nothing to plan")
+    planned = plan.plan(recipe, _say)
+    program.tell(planned, plan.text(planned), as_json=as_json)
+    return 0
+
+
+def _say(line: str) -> None:
+    print(f"== {line}", file=sys.stderr, flush=True)
 
 
 def _write(given: argparse.Namespace) -> int:

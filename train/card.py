@@ -52,7 +52,7 @@ def card() -> str:
 def _contents(train: Sequence[LabelledComment], test: Sequence[LabelledComment]) -> Iterable[str]:
     yield "| | train | test |"
     yield "|---|---|---|"
-    rows = {
+    rows: dict[str, Callable[[Sequence[LabelledComment]], object]] = {
         "comments": len,
         "segments": lambda comments: sum(len(c.segments) for c in comments),
         "leaves seen": lambda comments: len({s.path for c in comments for s in c.segments}),

@@ -11,7 +11,7 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, product
@@ -213,7 +213,7 @@ def on_cuts(parts: Sequence[Part]) -> bool:
     return cuts.issuperset(accumulate(len(part.content) for part in parts))
 
 
-def fingerprint(comments: Sequence[LabelledComment]) -> str:
+def fingerprint(comments: Iterable[LabelledComment]) -> str:
     """A hash of a data set's content, for manifests and cards."""
     digest = hashlib.sha256()
     for comment in comments:

@@ -7,7 +7,7 @@ its label; training has less to find.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from taxonomy.tokens import Tokens
 Matrix = npt.NDArray[np.float32]
 
 
-def word_vectors(comments: Sequence[LabelledComment], tokens: Tokens, vocabulary: int, width: int, seed: int) -> Matrix:
+def word_vectors(comments: Iterable[LabelledComment], tokens: Tokens, vocabulary: int, width: int, seed: int) -> Matrix:
     """An array (vocabulary, width); tokens that share no segment with others have a row near zero."""
     bags = [_bag(content, labels, tokens) for content, labels in _segments(comments)]
     rows = np.repeat(np.arange(len(bags)), [len(bag) for bag in bags])
@@ -39,7 +39,7 @@ def word_vectors(comments: Sequence[LabelledComment], tokens: Tokens, vocabulary
     return vectors.astype(np.float32)
 
 
-def _segments(comments: Sequence[LabelledComment]) -> list[tuple[str, tuple[str, ...]]]:
+def _segments(comments: Iterable[LabelledComment]) -> list[tuple[str, tuple[str, ...]]]:
     return [(part.content, (*part.path, part.emotion)) for comment in comments for part in comment.parts if part.path]
 
 

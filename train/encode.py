@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +14,8 @@ from taxonomy.comments import LabelledComment
 from taxonomy.compiled import spelt
 from taxonomy.prompt import Prompt
 from taxonomy.tokens import Tokens
+from train.recipe import Loss
 from train.rivals import Rivals
-
-Loss = Literal["constrained", "decisions", "completion"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Row:
 
     tokens: npt.NDArray[np.int32]
     learned: npt.NDArray[np.int32]
-    rivals: tuple[tuple[int, ...], ...] = ()
+    rivals: tuple[npt.NDArray[np.int32], ...] = ()
 
 
 def encode(
@@ -46,18 +44,6 @@ def encode(
         pieces = chunks(comment.comment)
         answer = spelt(pieces, comment.parts, automaton, tokens)
         at = range(len(answer.tokens)) if loss == "completion" else [d.at for d in answer.decisions]
-        told = tuple(rivals.of(d, pieces) for d in answer.decisions) if rivals else ()
+        told = tuple(np.array(rivals.of(d, pieces), np.int32) for d in answer.decisions) if rivals else ()
         learned = np.array(at, np.int32) + len(asked)
         yield Row(np.array([*asked, *answer.tokens], np.int32), learned, told)
-
-
-def batches(rows: Sequence[Row], size: int, seed: int) -> list[list[int]]:
-    """Indices of rows in batches of like length (little padding), in an order that depends on the seed alone."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(rows))
-    pool = size * 64
-    made: list[list[int]] = []
-    for start in range(0, len(order), pool):
-        near = sorted(order[start : start + pool].tolist(), key=lambda i: len(rows[i].tokens))
-        made += [near[at : at + size] for at in range(0, len(near), size)]
-    return [made[i] for i in rng.permutation(len(made))]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path as FilePath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from taxonomy.errors import CallWrong, RecipeInvalid
 
 Count = Annotated[int, Field(gt=0)]
+Loss = Literal["constrained", "decisions", "completion"]
 
 
 class _Strict(BaseModel):
@@ -29,38 +31,115 @@ class Architecture(_Strict):
 
 
 class Optimisation(_Strict):
-    """Learning rate (peak), its warm-up share, and the batch; `comments` is how many comments are seen in all."""
+    """Learning rate (peak; none: by the base's size, docs/recipes.md), its warm-up share, and the batch.
 
-    comments: Count
+    comments: how many comments are seen in all, where the recipe states no `exposures`.
+    batch: comments of a step; replay comes on top. accumulate: forward passes that a step is computed in.
+    """
+
+    comments: Count | None = None
     batch: Count = 32
-    learning_rate: Annotated[float, Field(gt=0)] = 1.5e-3
+    accumulate: Count = 1
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     word_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The share of words left out of every second comment, anew each time it is seen: against learning by heart."""
 
 
-class Recipe(_Strict):
-    """One run on the bundled corpus's generator.
+class Labelled(_Strict):
+    """Labelled comments of your own: JSONL files, the taxonomy they use, and files that must not leak into them.
 
-    corpus: how many training comments exist; where `optimisation.comments` is larger, they are seen several times.
-    even: the share of leaves that are drawn evenly, so that rare ones are learned too (0: as often as in the corpus).
+    skip_invalid: go on without the rows in error, and count them.
+    """
+
+    comments: Annotated[list[str], Field(min_length=1)]
+    taxonomy: str
+    test: list[str] = []
+    skip_invalid: bool = False
+
+
+class Replay(_Strict):
+    """General data beside the customers': chats from JSONL files, or so many chats of the general suite's generator.
+
+    share: of all supervised tokens of the run. passes, tokens: caps; a source that meets one gives less than its share.
+    """
+
+    name: str
+    chats: Annotated[list[str], Field(min_length=1)] | None = None
+    suite: Count | None = None
+    share: Annotated[float, Field(gt=0, le=1)]
+    passes: Annotated[float, Field(gt=0)] = 4
+    tokens: Count | None = None
+    skip_invalid: bool = False
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.chats is None) == (self.suite is None):
+            raise ValueError("give `chats` (files) or `suite` (a number), one of them")
+        return self
+
+
+class Recipe(_Strict):
+    """One run: customer comments as often as it says, and replay on top.
+
+    corpus: a number of comments of the bundled corpus's generator, or labelled comments of your own.
+    even: the generator's share of leaves drawn evenly, so that rare ones are learned too (0: as in the corpus).
+    exposures: how often each comment is seen; 0: never, then `tokens` says how much replay there is.
     word_vectors: begin with embeddings in which words and labels that go together lie together.
     loss: `constrained` (softmax over the tokens that the serving grammar allows, at decisions), `decisions`
     (cross-entropy over the whole vocabulary, at decisions) or `completion` (on every token of the answer).
-    continue_from: a checkpoint's directory to go on from; its architecture and tokenizer stay.
+    base: a Hugging Face directory or id to go on from. continue_from: a checkpoint's directory to go on from; its
+    architecture and tokenizer stay. Neither: a fresh model of the `architecture`.
+    replay_kl: weight of the divergence from the base at replay's tokens, beside their cross-entropy.
+    benchmarks: a folder with `mmlu/` and `ifeval/`, whose questions are looked for in the data.
+    packing: rows laid end to end in sequences of up to so many tokens; none: one row a sequence.
     """
 
     seed: int = 0
-    corpus: Count = 14_511
+    corpus: Count | Labelled = 14_511
     even: Annotated[float, Field(ge=0, le=1)] = 0.0
+    exposures: Annotated[float, Field(ge=0)] | None = None
     architecture: Architecture = Architecture()
-    optimisation: Optimisation
-    word_vectors: bool = False
-    loss: Literal["constrained", "decisions", "completion"] = "decisions"
+    base: str | None = None
     continue_from: str | None = None
+    optimisation: Optimisation = Optimisation()
+    word_vectors: bool = False
+    loss: Loss = "decisions"
+    replay: list[Replay] = []
+    replay_kl: Annotated[float, Field(ge=0)] = 0.0
+    tokens: Count | None = None
+    benchmarks: str | None = None
+    packing: Count | None = None
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """What the weights are saved in; the training itself is float32."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the model is made from scratch."""
+        return self.base is None and self.continue_from is None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        shares = sum(source.share for source in self.replay)
+        names = [source.name for source in self.replay]
+        faults = {
+            "give `exposures` or `optimisation.comments`, one of them": (self.exposures is None)
+            == (self.optimisation.comments is None),
+            "give `base` or `continue_from`, not both": self.base is not None and self.continue_from is not None,
+            "`base` brings its own architecture": self.base is not None and "architecture" in self.model_fields_set,
+            "`word_vectors` are for a fresh model": self.word_vectors and not self.is_fresh,
+            "`even` is for the bundled corpus's generator": self.even > 0 and isinstance(self.corpus, Labelled),
+            "two sources of `replay` have one name": len(set(names)) < len(names),
+            "`replay_kl` needs `replay` and a base to stay near": self.replay_kl > 0 and (self.is_fresh or not names),
+            "`tokens` goes with `exposures: 0`, and only with it": (self.exposures == 0) != (self.tokens is not None),
+            "without comments the shares of `replay` must add up to 1": self.exposures == 0
+            and not math.isclose(shares, 1),
+            "the shares of `replay` must leave some for the comments": self.exposures != 0 and shares >= 1,
+        }
+        if wrong := [fault for fault, holds in faults.items() if holds]:
+            raise ValueError("; ".join(wrong))
+        return self
 
 
 class Share(_Strict):

@@ -1,39 +1,32 @@
-"""One training run, read downward: corpus, tokenizer, rows, model, fit, publish."""
+"""One training run, read downward: data, model, fit, publish."""
 
 from __future__ import annotations
 
 import os
 import platform
-import random
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
 import torch
-from tqdm import tqdm
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from taxonomy.answer import written
-from taxonomy.bundled import bundled_taxonomy
-from taxonomy.checkpoint import Manifest, check_pair, hashes, publish, read_manifest, verify, version_of
-from taxonomy.comments import LabelledComment, labelled
-from taxonomy.compiled import compiled
+from taxonomy.checkpoint import Manifest, hashes, publish, version_of
 from taxonomy.errors import CallWrong
-from taxonomy.prompt import PROMPT_VERSION, Prompt, PromptStyle
-from taxonomy.tokens import Tokens
-from taxonomy.tree import Taxonomy
+from taxonomy.prompt import PROMPT_VERSION, PromptStyle
+from train.advice import settled, warnings
 from train.average import average
-from train.corpus import SEED, Corpus, fingerprint, load_phrasebook, on_cuts
+from train.batches import Batches
+from train.corpus import SEED, fingerprint
+from train.customers import Comments
 from train.embeddings import word_vectors
-from train.encode import encode
-from train.noise import words_left_out
+from train.prepare import Prepared, Say, prepare
 from train.recipe import Average, Recipe
-from train.sft import Batches, begin_with, fit, fresh_model
-from train.tokenizer import learn_tokenizer
+from train.sft import Anchor, begin_with, fit, fresh_model
 
 
-def run(recipe: Recipe | Average, out: FilePath, say: Callable[[str], None]) -> Manifest:
+def run(recipe: Recipe | Average, out: FilePath, say: Say) -> Manifest:
     """Train (or average) by the recipe and publish a checkpoint in `out`, which must be empty. Raises CallWrong."""
     if out.exists() and any(out.iterdir()):
         raise CallWrong(f"{out} is not empty; give another --out or remove it")
@@ -41,85 +34,69 @@ def run(recipe: Recipe | Average, out: FilePath, say: Callable[[str], None]) -> 
     return average(recipe, out, say) if isinstance(recipe, Average) else _trained(recipe, out, say)
 
 
-def _trained(recipe: Recipe, out: FilePath, say: Callable[[str], None]) -> Manifest:
+def _trained(recipe: Recipe, out: FilePath, say: Say) -> Manifest:
     torch.set_num_threads(os.cpu_count() or 1)
-    taxonomy = bundled_taxonomy()
+    # Beside the checkpoint: it has to have room for the rows, and a machine's own folder for such may be memory.
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
+        return _fitted(recipe, prepare(recipe, FilePath(folder), say), out, say)
 
-    say(f"making {recipe.corpus} training comments")
-    comments = list(Corpus(load_phrasebook(), "train", even=recipe.even).comments(recipe.corpus))
-    shape = recipe.architecture
-    if recipe.continue_from:
-        say(f"going on from {recipe.continue_from}")
-        base, model, tokenizer = _begun(FilePath(recipe.continue_from), taxonomy)
-    else:
-        say("learning the tokenizer")
-        tokenizer = learn_tokenizer(_tokenizer_texts(comments, taxonomy), shape.vocabulary, shape.context)
-        base = None
-        model = fresh_model(shape, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, recipe.seed)
-    tokens = Tokens(tokenizer)
-    say("encoding")
-    automaton = compiled(taxonomy, tokens)
-    prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
-    seen = tqdm(exposures(comments, recipe), total=recipe.optimisation.comments, unit=" comments", leave=False)
-    rows = list(encode(seen, automaton, tokens, prompt, recipe.loss))
-    if recipe.word_vectors:
-        say("placing the embeddings")
-        begin_with(model, word_vectors(comments, tokens, len(tokenizer), shape.hidden, recipe.seed))
-    data = Batches(rows, recipe.optimisation.batch, tokens.eos, recipe.seed)
-    say(
-        f"training {model.num_parameters() / 1e6:.1f} M parameters for {len(data)} steps of {recipe.optimisation.batch}"
+
+def _fitted(recipe: Recipe, prepared: Prepared, out: FilePath, say: Say) -> Manifest:
+    model = _model(recipe, prepared, say)
+    optimisation = settled(recipe, model.num_parameters())
+    for warning in warnings(recipe, model.num_parameters()):
+        say(f"mind: {warning}")
+    steps = len(prepared.mixture)
+    data = Batches(
+        prepared.mixture,
+        prepared.tokens.eos,
+        world=int(os.environ.get("WORLD_SIZE", "1")),
+        accumulate=optimisation.accumulate,
+        packing=recipe.packing,
     )
+    say(f"training {model.num_parameters() / 1e6:.1f} M parameters for {steps} steps of {optimisation.batch}")
+    anchor = Anchor(model, recipe.replay_kl) if recipe.replay_kl else None
     started = time.monotonic()
-    figures = fit(model, data, recipe.optimisation, out, recipe.seed)
+    figures = fit(model, data, optimisation, out, recipe.seed, anchor=anchor)
     seconds = time.monotonic() - started
 
     model.to(getattr(torch, recipe.dtype)).save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    prepared.tokenizer.save_pretrained(out)
     files = hashes(out)
     manifest = Manifest(
         version=version_of(files),
         files=files,
-        taxonomy=taxonomy.version,
+        taxonomy=prepared.comments.taxonomy.version,
         prompt=PROMPT_VERSION,
-        prompt_style=PromptStyle.LEARNED,
-        base_model=base,
+        # Without a comment seen, the taxonomy has to stand in the prompt.
+        prompt_style=PromptStyle.LEARNED if recipe.exposures != 0 else PromptStyle.IN_CONTEXT,
+        base_model=prepared.origin,
         recipe=recipe.model_dump(),
-        data={"train": _described(comments)},
-        training={"seconds": round(seconds), "steps": len(data), "loss": figures["train_loss"], **_machine()},
+        data={
+            "train": _described(prepared.comments),
+            "mix": prepared.mixture.as_json(),
+            "checked": {name: report.counts() for name, report in prepared.reports.items()},
+            "skipped": prepared.skipped,
+        },
+        training={"seconds": round(seconds), "steps": steps, "loss": figures["train_loss"], **_machine()},
     )
     publish(out, manifest)
     return manifest
 
 
-def _begun(folder: FilePath, taxonomy: Taxonomy) -> tuple[str, PreTrainedModel, PreTrainedTokenizerFast]:
-    """A published checkpoint's id, weights (float32) and tokenizer. Raises CheckpointInvalid."""
-    manifest = read_manifest(folder)
-    verify(folder, manifest)
-    check_pair(manifest, taxonomy)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    return manifest.version, model, AutoTokenizer.from_pretrained(folder)
+def _model(recipe: Recipe, prepared: Prepared, say: Say) -> PreTrainedModel:
+    """The weights to begin with, in float32."""
+    tokenizer, shape = prepared.tokenizer, recipe.architecture
+    if prepared.base:
+        return AutoModelForCausalLM.from_pretrained(prepared.base, dtype=torch.float32)
+    model = fresh_model(shape, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, recipe.seed)
+    if recipe.word_vectors:
+        say("placing the embeddings")
+        begin_with(model, word_vectors(prepared.comments, prepared.tokens, len(tokenizer), shape.hidden, recipe.seed))
+    return model
 
 
-def exposures(comments: Sequence[LabelledComment], recipe: Recipe) -> Iterator[LabelledComment]:
-    """The comments as often as the recipe has them seen; every second time with words left out."""
-    rate = recipe.optimisation.word_dropout
-    for index in range(recipe.optimisation.comments):
-        comment = comments[index % len(comments)]
-        rng = random.Random(f"{recipe.seed}/{index}")
-        parts = words_left_out(comment.parts, rate, rng) if rate and rng.random() < 0.5 else comment.parts  # noqa: PLR2004
-        yield labelled(comment.id, parts) if on_cuts(parts) else comment
-
-
-def _tokenizer_texts(comments: Iterable[LabelledComment], taxonomy: Taxonomy) -> Iterable[str]:
-    """Comments and answers as they will be seen, and every label once more: rare ones are to be few tokens too."""
-    for comment in comments:
-        yield comment.comment
-        yield written(comment.parts)
-    for leaf in taxonomy.leaves:
-        yield from leaf.path
-
-
-def _described(comments: Sequence[LabelledComment]) -> dict[str, Any]:
+def _described(comments: Comments) -> dict[str, Any]:
     return {"comments": len(comments), "seed": SEED, "fingerprint": fingerprint(comments)}
 
 

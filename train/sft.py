@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
 from pathlib import Path as FilePath
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset
+from torch.nn import functional
 from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM, Trainer, TrainingArguments
 
+from train.batches import Batch, Batches
 from train.embeddings import Matrix
-from train.encode import Row, batches
 from train.recipe import Architecture, Optimisation
-
-Batch = dict[str, torch.Tensor]
 
 
 def fresh_model(architecture: Architecture, vocabulary: int, pad: int, eos: int, seed: int) -> Qwen3ForCausalLM:
@@ -48,36 +46,72 @@ def begin_with(model: PreTrainedModel, vectors: Matrix) -> None:
         weight.copy_(begun)
 
 
-class Batches(Dataset[Batch]):
-    """Whole batches in their final order; item i is step i."""
+def logits_at(model: torch.nn.Module, decoder: PreTrainedModel, batch: Batch) -> torch.Tensor:
+    """Logits (learned tokens, vocabulary) at the flat positions `at`; at no other are they computed.
 
-    def __init__(self, rows: Sequence[Row], size: int, pad: int, seed: int) -> None:
-        self.rows, self.pad = rows, pad
-        self.order = batches(rows, size, seed)
+    model: the decoder, or what wraps it (several processes, adapters), which is to see the whole call. The decoder's
+    head gets the learned positions alone.
+    """
+    tokens, positions = batch["tokens"], batch.get("positions")
+    if positions is not None and "flash" in decoder.config._attn_implementation:  # noqa: SLF001 (it has no public name)
+        # Flash attention finds the boundaries between rows in a single sequence only.
+        tokens, positions = tokens.reshape(1, -1), positions.reshape(1, -1)
 
-    def __len__(self) -> int:
-        return len(self.order)
+    def learned_only(_: torch.nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        return (inputs[0].reshape(-1, inputs[0].shape[-1])[batch["at"]],)
 
-    def __getitem__(self, step: int) -> Batch:
-        rows = [self.rows[i] for i in self.order[step]]
-        width = max(len(row.tokens) for row in rows)
-        # Padding stands on the right: under causal attention no token sees it, so no mask is needed.
-        tokens = torch.full((len(rows), width), self.pad, dtype=torch.long)
-        at, wanted = [], []
-        for i, row in enumerate(rows):
-            tokens[i, : len(row.tokens)] = torch.from_numpy(row.tokens).long()
-            at.append(torch.from_numpy(row.learned).long() - 1 + i * width)
-            wanted.append(torch.from_numpy(row.tokens[row.learned]).long())
-        batch = {"tokens": tokens, "at": torch.cat(at), "wanted": torch.cat(wanted)}
-        rivals = [told for row in rows for told in row.rivals]
-        if rivals:
-            batch["rivals"] = torch.tensor([token for told in rivals for token in told])
-            batch["rivals_of"] = torch.arange(len(rivals)).repeat_interleave(torch.tensor([len(t) for t in rivals]))
-        return batch
+    hook = decoder.get_output_embeddings().register_forward_pre_hook(learned_only)
+    try:
+        logits: torch.Tensor = model(input_ids=tokens, position_ids=positions, use_cache=False).logits
+    finally:
+        hook.remove()
+    return logits
+
+
+class Anchor:
+    """The base as it was: how far a model has moved from it on replay's tokens is a part of the loss."""
+
+    def __init__(self, model: PreTrainedModel, weight: float) -> None:
+        self.weight = weight
+        self._base = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
+
+    @torch.no_grad()
+    def log_probabilities(self, batch: Batch) -> torch.Tensor:
+        """At replay's learned tokens: (learned tokens of replay, vocabulary)."""
+        sequence, learned = batch["replay"].tolist()
+        width = batch["tokens"].shape[1]
+        replay = {"tokens": batch["tokens"][sequence:], "at": batch["at"][learned:] - sequence * width}
+        if "positions" in batch:
+            replay["positions"] = batch["positions"][sequence:]
+        base = self._base.to(batch["tokens"].device)
+        return functional.log_softmax(logits_at(base, base, replay).float(), dim=-1)
+
+
+def loss_of(
+    model: torch.nn.Module, decoder: PreTrainedModel, batch: Batch, anchor: Anchor | None = None
+) -> torch.Tensor:
+    """Cross-entropy at the learned tokens, over their rivals where they have some; a sum over the pass, divided by a
+    pass's even part of the step's tokens (`total`), so that the step's passes together give the mean of the step.
+    """
+    logits = logits_at(model, decoder, batch)
+    first = int(batch["replay"][1])
+    if "rivals" in batch:
+        rivals = torch.zeros_like(logits)
+        rivals[:first] = float("-inf")
+        rivals[batch["rivals_of"], batch["rivals"]] = 0
+        logits = logits + rivals
+    loss = functional.cross_entropy(logits, batch["wanted"], reduction="sum") / batch["total"]
+    if anchor and first < len(logits):
+        now = functional.log_softmax(logits[first:].float(), dim=-1)
+        moved = functional.kl_div(now, anchor.log_probabilities(batch), reduction="sum", log_target=True)
+        loss = loss + anchor.weight * moved / batch["total"]
+    return loss
 
 
 class LearnedPositionsTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped to us
     """The Trainer with a loss over the learned positions alone."""
+
+    anchor: Anchor | None = None
 
     def compute_loss(
         self,
@@ -86,28 +120,27 @@ class LearnedPositionsTrainer(Trainer):  # type: ignore[misc]  # transformers is
         return_outputs: bool = False,
         **_: Any,
     ) -> torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        decoder = self.accelerator.unwrap_model(model)
-        hidden = decoder.model(input_ids=inputs["tokens"], use_cache=False).last_hidden_state
-        chosen = hidden.reshape(-1, hidden.shape[-1])[inputs["at"]]
-        logits = decoder.lm_head(chosen)
-        if "rivals" in inputs:
-            rivals = torch.full_like(logits, float("-inf"))
-            rivals[inputs["rivals_of"], inputs["rivals"]] = 0
-            logits = logits + rivals
-        loss = torch.nn.functional.cross_entropy(logits, inputs["wanted"])
+        loss = loss_of(model, self.accelerator.unwrap_model(model), inputs, self.anchor)
         return (loss, {}) if return_outputs else loss
 
 
 def fit(
-    model: PreTrainedModel, data: Batches, optimisation: Optimisation, out: FilePath, seed: int
+    model: PreTrainedModel,
+    data: Batches,
+    optimisation: Optimisation,
+    out: FilePath,
+    seed: int,
+    *,
+    anchor: Anchor | None = None,
 ) -> dict[str, float]:
-    """Train in place, one batch a step in the data's order; gives the run's figures (seconds, loss)."""
+    """Train in place, the data's steps in their order; gives the run's figures (seconds, loss)."""
     arguments = TrainingArguments(
         output_dir=str(out),
         num_train_epochs=1,
         per_device_train_batch_size=1,
+        gradient_accumulation_steps=optimisation.accumulate,
         learning_rate=optimisation.learning_rate,
-        warmup_steps=round(optimisation.warmup * len(data)),
+        warmup_steps=round(optimisation.warmup * len(data.mixture)),
         lr_scheduler_type="cosine",
         weight_decay=optimisation.weight_decay,
         adam_beta2=0.95,
@@ -123,6 +156,7 @@ def fit(
         dataloader_num_workers=0,
     )
     trainer = LearnedPositionsTrainer(model=model, args=arguments, train_dataset=data, data_collator=_only)
+    trainer.anchor = anchor
     result = trainer.train()
     return {key: float(value) for key, value in result.metrics.items()}
 

@@ -1,0 +1,43 @@
+"""The bundled checkpoint's recipes give the rows, the order and the exposures that it was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from taxonomy.bundled import bundled_taxonomy
+from taxonomy.compiled import compiled
+from taxonomy.prompt import Prompt, PromptStyle
+from taxonomy.tokens import Tokens
+from tests.tokenizers import tokenizer_of_kind
+from train.corpus import Corpus, load_phrasebook
+from train.customers import exposures
+from train.encode import encode
+from train.mixture import batches
+from train.recipe import Recipe, load_recipe
+
+DIGESTS = {"base": "21525c84f294c63d", "even": "135c6f7fde8f36f5", "sparse": "8b1dc0c32bc0e342"}
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_a_shipped_recipe_gives_the_rows_that_it_always_gave(name: str) -> None:
+    recipe = load_recipe(Path(f"train/recipes/bundled-{name}.yaml"))
+    assert isinstance(recipe, Recipe)
+    tokenizer = tokenizer_of_kind("byte-level")
+    tokens, taxonomy = Tokens(tokenizer), bundled_taxonomy()
+    prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
+    comments = list(Corpus(load_phrasebook(), "train", even=recipe.even).comments(200))
+    seen = exposures(comments, 300, recipe.optimisation.word_dropout, recipe.seed)
+    rows = list(encode(seen, compiled(taxonomy, tokens), tokens, prompt, recipe.loss))
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(
+            repr((row.tokens.tolist(), row.learned.tolist(), [list(map(int, r)) for r in row.rivals])).encode()
+        )
+    lengths = np.array([len(row.tokens) for row in rows])
+    order = batches(lengths, recipe.optimisation.batch, recipe.seed)
+    digest.update(repr([list(map(int, batch)) for batch in order]).encode())
+    assert digest.hexdigest()[:16] == DIGESTS[name]

@@ -1,0 +1,74 @@
+"""Texts that stand twice: exactly (case and white space aside), or nearly (MinHash over character 5-grams).
+
+Near means an estimated Jaccard similarity of 0.8 or more, the threshold of Lee et al. 2022, "Deduplicating Training
+Data Makes Language Models Better". Characters, not words: comments come in scripts without spaces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, Literal, NamedTuple
+
+from datasketch import MinHash, MinHashLSH
+
+NEAR: Final = 0.8
+_PERMUTATIONS: Final = 128
+_GRAM: Final = 5
+
+
+class Twin(NamedTuple):
+    """A row and an earlier one that it repeats."""
+
+    where: str
+    earlier: str
+    kind: Literal["exact", "near"]
+
+    def __str__(self) -> str:
+        return f"{self.where} repeats {self.earlier} ({self.kind})"
+
+
+class Seen:
+    """The texts so far; what is kept of each is a hash and a MinHash of half a KiB."""
+
+    def __init__(self) -> None:
+        self._exact: dict[bytes, str] = {}
+        self._near = MinHashLSH(threshold=NEAR, num_perm=_PERMUTATIONS)
+        self._hashes: dict[str, MinHash] = {}
+
+    def twin(self, where: str, text: str) -> Twin | None:
+        """The earlier row that this text repeats, or none; nothing is added."""
+        normal = _normal(text)
+        if earlier := self._exact.get(_digest(normal)):
+            return Twin(where, earlier, "exact")
+        return self._nearest(where, _minhash(normal))
+
+    def add(self, where: str, text: str) -> Twin | None:
+        """`twin`, and the text is seen from now on. `where` names one row and no other."""
+        normal = _normal(text)
+        earlier = self._exact.setdefault(_digest(normal), where)
+        if earlier != where:
+            return Twin(where, earlier, "exact")
+        own = _minhash(normal)
+        twin = self._nearest(where, own)
+        self._near.insert(where, own)
+        self._hashes[where] = own
+        return twin
+
+    def _nearest(self, where: str, own: MinHash) -> Twin | None:
+        found = [(own.jaccard(self._hashes[other]), other) for other in self._near.query(own)]
+        similarity, earlier = max(found, default=(0.0, ""))
+        return Twin(where, earlier, "near") if similarity >= NEAR else None
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def _minhash(text: str) -> MinHash:
+    own = MinHash(num_perm=_PERMUTATIONS)
+    own.update_batch([text[at : at + _GRAM].encode() for at in range(max(1, len(text) - _GRAM + 1))])
+    return own

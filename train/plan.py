@@ -1,0 +1,115 @@
+"""What a run would do, before any weight is loaded: tokens, steps, mix, memory, and what to mind."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path as FilePath
+from typing import Any, Final, NamedTuple
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from train.advice import settled, warnings
+from train.batches import Batches
+from train.mixture import Mixture
+from train.prepare import Prepared, Say, prepare
+from train.recipe import Recipe
+from train.sft import fresh_model
+
+BYTES_A_PARAMETER: Final = 16
+"""Float32 weights, gradients and Adam's two moments (Rajbhandari et al. 2020)."""
+GIB: Final = 2**30
+
+
+class Shape(NamedTuple):
+    """A model's size."""
+
+    parameters: int
+    layers: int
+    hidden: int
+    vocabulary: int
+
+
+def plan(recipe: Recipe, say: Say) -> dict[str, Any]:
+    """Everything is encoded, exactly as for the run; only the weights are left out. Raises what `prepare` raises."""
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = prepare(recipe, FilePath(folder), say)
+        shape = _shape(recipe, prepared)
+        optimisation = settled(recipe, shape.parameters)
+        largest = _largest(prepared.mixture, prepared.tokens.eos, optimisation.accumulate, recipe.packing)
+        return {
+            "parameters": shape.parameters,
+            "steps": len(prepared.mixture),
+            "tokens": _tokens(prepared.mixture),
+            "mix": prepared.mixture.as_json(),
+            "optimisation": optimisation.model_dump(),
+            "checked": {name: report.counts() for name, report in prepared.reports.items()},
+            "largest_pass": largest,
+            "memory_gib": _memory(shape, largest, anchored=recipe.replay_kl > 0),
+            "mind": warnings(recipe, shape.parameters),
+        }
+
+
+def text(planned: dict[str, Any]) -> str:
+    """The plan for a person."""
+    optimisation, largest, memory = planned["optimisation"], planned["largest_pass"], planned["memory_gib"]
+    lines = [
+        f"{planned['parameters'] / 1e6:.1f} M parameters",
+        f"{planned['steps']} steps of {optimisation['batch']} rows, learning rate {optimisation['learning_rate']:g}",
+        f"{planned['tokens']} tokens in all",
+        f"{'source':<20}{'supervised tokens':>18}{'share':>9}{'asked':>9}{'rows':>9}{'of':>9}",
+    ]
+    for name, entry in planned["mix"].items():
+        asked = f"{entry['asked']:.2%}" if "asked" in entry else "-"
+        capped = "  capped" if entry.get("capped") else ""
+        figures = f"{entry['tokens']:>18}{entry['share']:>9.2%}{asked:>9}{entry['rows']:>9}{entry['of']:>9}"
+        lines.append(f"{name:<20}{figures}{capped}")
+    lines.append(
+        f"memory, estimated: {memory['weights_and_optimiser']:.2f} GiB for weights and optimiser, "
+        f"{memory['activations']:.2f} GiB for a pass of {largest['sequences']} sequences of {largest['width']} tokens"
+    )
+    return "\n".join([*lines, *(f"mind: {line}" for line in planned["mind"])])
+
+
+def _shape(recipe: Recipe, prepared: Prepared) -> Shape:
+    """From the configuration alone."""
+    with torch.device("meta"):
+        if prepared.base:
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(prepared.base))
+        else:
+            model = fresh_model(recipe.architecture, len(prepared.tokenizer), pad=0, eos=0, seed=0)
+    config = model.config
+    return Shape(model.num_parameters(), config.num_hidden_layers, config.hidden_size, config.vocab_size)
+
+
+def _tokens(mixture: Mixture) -> int:
+    """All tokens of the run, read and learned."""
+    total = 0
+    for number in range(len(mixture)):
+        step = mixture.step(number)
+        total += int(mixture.comments.tokens.lengths_of(step.comments).sum())
+        total += sum(
+            int(drawn.rows.tokens.lengths_of(picks).sum())
+            for drawn, picks in zip(mixture.replay, step.replay, strict=True)
+        )
+    return total
+
+
+def _largest(mixture: Mixture, pad: int, accumulate: int, packing: int | None) -> dict[str, int]:
+    """The pass with the most tokens, padding too; `learned`: at how many of them logits are computed."""
+    data = Batches(mixture, pad, accumulate=accumulate, packing=packing)
+    passes = (data[item] for item in range(len(data)))
+    shapes = ((*batch["tokens"].shape, len(batch["at"])) for batch in passes)
+    sequences, width, learned = max(shapes, key=lambda shape: shape[0] * shape[1])
+    return {"sequences": sequences, "width": width, "learned": learned}
+
+
+def _memory(shape: Shape, largest: dict[str, int], *, anchored: bool) -> dict[str, float]:
+    """Estimates. Activations: 34 bytes a token, layer and unit of width in 16 bits (Korthikanti et al. 2022), twice
+    that in 32; attention scores are left out, as fused attention keeps none. Logits, their mask and gradient: at
+    learned tokens only.
+    """
+    held = BYTES_A_PARAMETER * shape.parameters + (4 * shape.parameters if anchored else 0)
+    activations = 2 * 34 * largest["sequences"] * largest["width"] * shape.layers * shape.hidden
+    logits = 3 * 4 * largest["learned"] * shape.vocabulary
+    return {"weights_and_optimiser": held / GIB, "activations": (activations + logits) / GIB}

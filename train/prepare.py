@@ -1,0 +1,167 @@
+"""All of a run before its weights: comments, tokenizer, rows on disk, the mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+from tqdm import tqdm
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
+
+from taxonomy.answer import written
+from taxonomy.checkpoint import check_pair, read_manifest, verify
+from taxonomy.compiled import compiled
+from taxonomy.errors import CallWrong, DataInvalid
+from taxonomy.prompt import Prompt, PromptStyle
+from taxonomy.tokens import Tokens
+from taxonomy.tree import Taxonomy
+from train.chats import Chat, ChatRows, chat_of, read_chats
+from train.check import Report, check
+from train.customers import Comments, comments_of, exposures
+from train.encode import Row, encode
+from train.mixture import Mixture, Source, mixture
+from train.recipe import Recipe, Replay
+from train.store import stored
+from train.suite import suite
+from train.tokenizer import learn_tokenizer
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """base: the folder or id that the weights come from, none for a fresh model; origin: what the manifest calls it.
+
+    context: the longest row that the model takes. reports: what was found in files, by source. skipped: chats left out.
+    """
+
+    comments: Comments
+    tokenizer: PreTrainedTokenizerFast
+    tokens: Tokens
+    mixture: Mixture
+    base: str | None
+    origin: str | None
+    context: int
+    reports: dict[str, Report]
+    skipped: dict[str, int]
+
+
+def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
+    """Rows are written into `folder`. Raises DataInvalid, CallWrong, CheckpointInvalid, TaxonomyInvalid, OSError."""
+    reports: dict[str, Report] = {}
+    comments = comments_of(recipe, reports)
+    base, origin = recipe.base or recipe.continue_from, recipe.base
+    if recipe.continue_from:
+        say(f"going on from {recipe.continue_from}")
+        origin = _verified(FilePath(recipe.continue_from), comments.taxonomy)
+    tokenizer = _tokenizer(recipe, comments, base, say)
+    tokens = Tokens(tokenizer)
+    context = AutoConfig.from_pretrained(base).max_position_embeddings if base else recipe.architecture.context
+    say("encoding")
+    prompt = Prompt(tokenizer, tokens, comments.taxonomy, PromptStyle.LEARNED)
+    total = recipe.optimisation.comments or round((recipe.exposures or 0) * len(comments))
+    encoded = _comment_rows(recipe, comments, total, tokens, prompt)
+    rows = stored(_within(encoded, context), folder / "comments")
+    chat_rows = ChatRows(tokenizer, tokens, context)
+    skipped: dict[str, int] = {}
+    sources = []
+    for source in recipe.replay:
+        reports |= _checked(source, comments.taxonomy, recipe.benchmarks)
+        skipped[source.name] = 0
+        made = stored(_replayed(source, chat_rows, recipe.seed, skipped), folder / f"replay-{source.name}")
+        sources.append(Source(source.name, made, source.share, source.passes, source.tokens))
+    for name, report in reports.items():
+        for finding in report.findings():
+            say(f"mind: {name}: {finding}")
+    mixed = mixture(
+        rows,
+        sources,
+        exposures=total,
+        per_epoch=len(comments),
+        batch=recipe.optimisation.batch,
+        total=recipe.tokens,
+        seed=recipe.seed,
+    )
+    return Prepared(comments, tokenizer, tokens, mixed, base, origin, context, reports, skipped)
+
+
+def _verified(folder: FilePath, taxonomy: Taxonomy) -> str:
+    """A published checkpoint's id. Raises CheckpointInvalid."""
+    manifest = read_manifest(folder)
+    verify(folder, manifest)
+    check_pair(manifest, taxonomy)
+    return manifest.version
+
+
+def _tokenizer(recipe: Recipe, comments: Comments, base: str | None, say: Say) -> PreTrainedTokenizerFast:
+    if base is None:
+        say("learning the tokenizer")
+        shape = recipe.architecture
+        return learn_tokenizer(_tokenizer_texts(comments, recipe), shape.vocabulary, shape.context)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base)
+    except (OSError, ValueError) as error:
+        raise CallWrong(f"base {base}: no tokenizer can be read: {error}") from error
+    if not tokenizer.chat_template:
+        raise CallWrong(f"base {base}: its tokenizer has no chat template, so it cannot be asked anything")
+    return tokenizer
+
+
+def _tokenizer_texts(comments: Comments, recipe: Recipe) -> Iterable[str]:
+    """Comments and answers as they will be seen, and every label once more: rare ones are to be few tokens too."""
+    for comment in comments:
+        yield comment.comment
+        yield written(comment.parts)
+    for leaf in comments.taxonomy.leaves:
+        yield from leaf.path
+    for source in recipe.replay:
+        for chat in _chats(source, recipe.seed):
+            if isinstance(chat, Chat):
+                yield from (message.content for message in chat.messages)
+
+
+def _comment_rows(recipe: Recipe, comments: Comments, total: int, tokens: Tokens, prompt: Prompt) -> Iterator[Row]:
+    """The rows of every comment, or, where words are left out, of every exposure."""
+    dropout = recipe.optimisation.word_dropout
+    varied = total if dropout else min(total, len(comments))
+    seen = exposures(comments, varied, dropout, recipe.seed)
+    automaton = compiled(comments.taxonomy, tokens)
+    return encode(tqdm(seen, total=varied, unit=" comments", leave=False), automaton, tokens, prompt, recipe.loss)
+
+
+def _within(rows: Iterable[Row], context: int) -> Iterator[Row]:
+    for number, row in enumerate(rows, 1):
+        if len(row.tokens) > context:
+            raise DataInvalid(
+                f"comment {number}: {len(row.tokens)} tokens with its answer, the context holds {context}"
+            )
+        yield row
+
+
+def _checked(source: Replay, taxonomy: Taxonomy, benchmarks: str | None) -> dict[str, Report]:
+    if not source.chats:
+        return {}
+    folder = FilePath(benchmarks) if benchmarks else None
+    files = [FilePath(file) for file in source.chats]
+    return {source.name: check(files, taxonomy, benchmarks=folder, skip_invalid=source.skip_invalid)}
+
+
+def _chats(source: Replay, seed: int) -> Iterator[Chat | DataInvalid]:
+    if source.suite:
+        yield from (chat_of(*question[1:]) for question in suite("train", source.suite, seed))
+    for file in source.chats or ():
+        yield from read_chats(FilePath(file))
+
+
+def _replayed(source: Replay, rows: ChatRows, seed: int, skipped: dict[str, int]) -> Iterator[Row]:
+    """Rows of a source; those in error are counted or raised, as the recipe says."""
+    for chat in _chats(source, seed):
+        try:
+            if isinstance(chat, DataInvalid):
+                raise chat
+            yield rows.of(chat)
+        except DataInvalid:
+            if not source.skip_invalid:
+                raise
+            skipped[source.name] += 1

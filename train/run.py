@@ -19,7 +19,7 @@ from train.advice import settled, warnings
 from train.average import average
 from train.batches import Batches
 from train.corpus import SEED, fingerprint
-from train.customers import Comments
+from train.customers import Comments, Generated
 from train.embeddings import word_vectors
 from train.prepare import Prepared, Say, prepare
 from train.recipe import Average, Recipe
@@ -97,7 +97,8 @@ def _model(recipe: Recipe, prepared: Prepared, say: Say) -> PreTrainedModel:
 
 
 def _described(comments: Comments) -> dict[str, Any]:
-    return {"comments": len(comments), "seed": SEED, "fingerprint": fingerprint(comments)}
+    seed = {"seed": SEED} if isinstance(comments, Generated) else {}
+    return {"comments": len(comments), "fingerprint": fingerprint(comments)} | seed
 
 
 def _machine() -> dict[str, Any]:

@@ -17,7 +17,7 @@ import httpx
 import uvicorn
 from tqdm import tqdm
 
-from serve.app import create_app
+from serve.app import DEAD, create_app
 from serve.pair import Pair, load_pair
 from serve.router import Router
 from serve.schemas import EXAMPLE, response_of
@@ -87,15 +87,24 @@ async def _serving(settings: Settings, pair: Pair, listening: socket.socket, add
     config = uvicorn.Config(
         create_app(router), log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S
     )
-    await _Announcing(config, _ready(address, pair)).serve(sockets=[listening])
+    server = _Server(config, _ready(address, pair), router)
+    await server.serve(sockets=[listening])
+    if server.has_lost_engine:
+        raise EngineFailed(DEAD)
 
 
-class _Announcing(uvicorn.Server):
-    """A server that says when it listens."""
+class _Server(uvicorn.Server):
+    """A server that says when it listens, and does not outlive its engine."""
 
-    def __init__(self, config: uvicorn.Config, announcement: str) -> None:
+    def __init__(self, config: uvicorn.Config, announcement: str, router: Router) -> None:
         super().__init__(config)
         self._announcement = announcement
+        self._router = router
+        self.has_lost_engine = False
+
+    async def on_tick(self, counter: int) -> bool:
+        self.has_lost_engine = not self._router.is_alive
+        return await super().on_tick(counter) or self.has_lost_engine
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -19,9 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve import problems
 from serve.router import Router
 from serve.schemas import Problem, RouteRequest, RouteResponse, response_of, taxonomy_json
-from taxonomy.errors import ClientGone, CommentTooLong, NotReady, RequestInvalid
+from taxonomy.errors import ClientGone, CommentTooLong, EngineFailed, NotReady, RequestInvalid
 
 T = TypeVar("T")
+DEAD: Final = "the engine has died; the service has to be started again"
 BODY_FACTOR: Final = 16
 """Bytes of body for each allowed character: JSON may escape one in 12, and the other fields need room."""
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
@@ -72,7 +73,7 @@ def create_app(router: Router) -> FastAPI:
         },
     )(route)
     app.get("/v1/taxonomy", tags=["route"], responses={503: _PROBLEMS[503]})(get_taxonomy)
-    app.get("/livez", tags=["probes"], response_class=PlainTextResponse)(livez)
+    app.get("/livez", tags=["probes"], response_class=PlainTextResponse, responses={503: _PROBLEMS[503]})(livez)
     app.get("/readyz", tags=["probes"], response_class=PlainTextResponse, responses={503: _PROBLEMS[503]})(readyz)
     return app
 
@@ -149,8 +150,11 @@ async def get_taxonomy(request: Request) -> JSONResponse:
     return JSONResponse(taxonomy_json(_router(request).pair.taxonomy))
 
 
-async def livez() -> str:
-    """The process runs."""
+async def livez(request: Request) -> str:
+    """The process runs, and its engine with it: what is not alive has to be started again."""
+    router: Router | None = request.app.state.router
+    if router and not router.is_alive:
+        raise EngineFailed(DEAD)
     return "ok"
 
 
@@ -164,4 +168,6 @@ def _router(request: Request) -> Router:
     router: Router | None = request.app.state.router
     if router is None:
         raise NotReady("the service is starting or stopping")
+    if not router.is_alive:
+        raise NotReady(DEAD)
     return router

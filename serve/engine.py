@@ -37,9 +37,12 @@ class Decoded:
 class Engine(Protocol):
     """Decodes tasks greedily, as many at once as it is given.
 
-    `decode` raises EngineFailed; cancelling it frees what the task held. `close` may be called twice.
+    `decode` raises EngineFailed; cancelling it frees what the task held. `close` may be called twice. What is not alive
+    will never decode again.
     """
 
+    @property
+    def is_alive(self) -> bool: ...
     async def decode(self, task: Task) -> Decoded: ...
     async def close(self) -> None: ...
 
@@ -53,6 +56,7 @@ class ScriptedEngine:
     def __init__(self, automaton: Automaton, choose: Choose) -> None:
         self._automaton = automaton
         self._choose = choose
+        self.is_alive = True
 
     async def decode(self, task: Task) -> Decoded:
         walk = self._automaton.walk(task.spelt)

@@ -31,6 +31,11 @@ class Router:
         self._longest_closing = pair.automaton.longest_closing
 
     @property
+    def is_alive(self) -> bool:
+        """Whether the engine can still answer."""
+        return self._engine.is_alive
+
+    @property
     def max_comment(self) -> int:
         """Longest comment, in Unicode code points."""
         return self._settings.max_comment

@@ -70,6 +70,10 @@ class VllmEngine:
             raise EngineFailed(f"the engine failed on this comment: {_one_line(error)}") from error
         raise EngineFailed("the engine ended without an answer")
 
+    @property
+    def is_alive(self) -> bool:
+        return not self._llm.errored
+
     async def close(self) -> None:
         self._llm.shutdown()
 

@@ -18,7 +18,6 @@ from taxonomy.answer import Part
 from taxonomy.chunks import chunks
 from taxonomy.compiled import spelt
 
-FLOAT32_BYTES: Final = 4
 SQUARE: Final = 1024
 
 
@@ -40,17 +39,18 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What was measured on this machine with the engine's threads: bytes a second out of weights of one size; float32
-    operations a second.
+    """What was measured on this machine with the engine's threads and data type: weights read a second, out of as many
+    as the model has, and operations a second.
     """
 
-    bytes_per_second: float
+    weights_per_second: float
     flops: float
     threads: int
+    dtype: str
 
     def rate(self, weights: Weights, work: Work, concurrency: int) -> float:
         """Answers a second at best. One reading of the weights serves all that are decoded at once."""
-        reading = work.steps * weights.read * FLOAT32_BYTES / self.bytes_per_second
+        reading = work.steps * weights.read / self.weights_per_second
         computing = 2 * (work.tokens * (weights.read - weights.head) + work.steps * weights.head) / self.flops
         return concurrency / max(reading, concurrency * computing)
 
@@ -73,19 +73,20 @@ def works(pair: Pair, answers: Sequence[tuple[str, tuple[Part, ...]]]) -> tuple[
     return Work(decisions, tokens), Work(mean(len(one.tokens) for one in written), tokens)
 
 
-def limits(weights: Weights) -> Limits:
+def limits(weights: Weights, dtype: str) -> Limits:
     """Measure the machine as it is used: a matrix of the weights' size times a vector, and a large matrix product."""
+    kind = getattr(torch, dtype)
     threads = int(thread_settings()["OMP_NUM_THREADS"])
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        matrix, vector = torch.rand(weights.read // 1024, 1024), torch.rand(1024)
+        matrix, vector = torch.rand(weights.read // 1024, 1024).to(kind), torch.rand(1024).to(kind)
         reading = _fastest(lambda: torch.mv(matrix, vector))
-        square = torch.rand(SQUARE, SQUARE)
+        square = torch.rand(SQUARE, SQUARE).to(kind)
         computing = _fastest(lambda: torch.mm(square, square))
     finally:
         torch.set_num_threads(before)
-    return Limits(matrix.numel() * FLOAT32_BYTES / reading, 2 * SQUARE**3 / computing, threads)
+    return Limits(matrix.numel() / reading, 2 * SQUARE**3 / computing, threads, dtype)
 
 
 def _fastest(work: Callable[[], object], times: int = 20) -> float:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from eval.bench_systems import Outcome, System, started
 from serve.pair import Pair, load_pair
 from serve.settings import Settings
+from serve.vllm_engine import cpu_dtype
 from taxonomy.answer import Part
 
 SYSTEMS: Final = ("vllm-json-schema", "vllm-grammar", "outlines-transformers", "engine", "http")
@@ -92,7 +93,7 @@ async def speed(
             cells += measured
             if OWN in systems:
                 say(f"{model}: what the machine allows")
-                best[model] = await _bounded(measured, systems[OWN], pair, comments)
+                best[model] = await _bounded(measured, systems[OWN], pair, bounded, comments)
             if {REFERENCE, OWN} <= set(systems):
                 say(f"{model}: comparing answers")
                 agreement[model] = await _agreement(systems, next(iter(comments.values()))[:100])
@@ -105,14 +106,14 @@ async def speed(
 
 
 async def _bounded(
-    cells: Sequence[Cell], own: System, pair: Pair, comments: Mapping[str, Sequence[str]]
+    cells: Sequence[Cell], own: System, pair: Pair, settings: Settings, comments: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
     """Write the machine's limit into each cell, from the work of the own engine's answers to some of the comments."""
     from eval.bench_limits import limits, weights_of, works  # noqa: PLC0415 (torch takes seconds to import)
 
     weights = weights_of(pair)
-    best = limits(weights)
-    told: dict[str, Any] = {"parameters": weights.read, "float32": asdict(best)}
+    best = limits(weights, settings.engine.get("dtype") or cpu_dtype())
+    told: dict[str, Any] = {"parameters": weights.read, **asdict(best)}
     for kind, texts in comments.items():
         asked = texts[: 40 if kind == "short" else 4]
         outcomes = [(text, await own.answer(text)) for text in asked]

@@ -98,7 +98,7 @@ def _started(model: str, settings: Settings, worker: str | None = None, **option
         os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
     ours = {
         "model": model,
-        "dtype": _cpu_dtype() if on_cpu else "auto",
+        "dtype": cpu_dtype() if on_cpu else "auto",
         "max_model_len": settings.max_model_len,
         "max_num_seqs": settings.max_num_seqs,
         "enforce_eager": on_cpu,
@@ -118,7 +118,7 @@ def _started(model: str, settings: Settings, worker: str | None = None, **option
         raise EngineFailed(f"vLLM could not start on {model}: {_one_line(error)}") from error
 
 
-def _cpu_dtype(cpuinfo: FilePath = FilePath("/proc/cpuinfo")) -> str:
+def cpu_dtype(cpuinfo: FilePath = FilePath("/proc/cpuinfo")) -> str:
     """A CPU without bfloat16 instructions emulates them, slower than float32."""
     try:
         words = set(cpuinfo.read_text().split())

@@ -124,10 +124,10 @@ def test_the_constraint_is_measured_on_every_size(pair: Pair, monkeypatch: pytes
 
 
 def test_the_limit_is_reading_for_one_at_once_and_arithmetic_for_many() -> None:
-    machine = Limits(bytes_per_second=40e9, flops=400e9, threads=1)
+    machine = Limits(weights_per_second=10e9, flops=400e9, threads=1, dtype="float32")
     weights = Weights(read=10_000_000, head=4_000_000)
     work = Work(steps=20, tokens=160)
-    assert machine.rate(weights, work, 1) == pytest.approx(1 / (20 * 40e6 / 40e9))
+    assert machine.rate(weights, work, 1) == pytest.approx(1 / (20 * 10e6 / 10e9))
     operations = 2 * (160 * 6e6 + 20 * 4e6)
     assert machine.rate(weights, work, 128) == pytest.approx(400e9 / operations)
 
@@ -141,9 +141,10 @@ def test_the_work_of_an_answer_is_its_decisions_and_all_its_tokens(pair: Pair) -
 def test_the_machine_is_measured_with_the_weights_of_the_model(pair: Pair) -> None:
     weights = weights_of(pair)
     assert 0 < weights.head < weights.read
-    found = limits(Weights(read=1_000_000, head=1))
-    assert found.threads >= 1
-    assert min(found.bytes_per_second, found.flops) > 0
+    for dtype in ("float32", "bfloat16"):
+        found = limits(Weights(read=1_000_000, head=1), dtype)
+        assert (found.threads >= 1, found.dtype) == (True, dtype)
+        assert min(found.weights_per_second, found.flops) > 0
 
 
 def test_the_picture_shows_every_system(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from vllm.engine.arg_utils import AsyncEngineArgs
 
 from serve.settings import load_settings
-from serve.vllm_engine import _cpu_dtype
+from serve.vllm_engine import cpu_dtype
 from taxonomy.errors import CallWrong
 
 
@@ -57,5 +57,5 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_cpu_without_bfloat16_instructions_gets_float32(tmp_path: Path, flags: str, dtype: str) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"flags\t\t: fpu {flags} sse\n")
-    assert _cpu_dtype(cpuinfo) == dtype
-    assert _cpu_dtype(tmp_path / "none") == "float32"
+    assert cpu_dtype(cpuinfo) == dtype
+    assert cpu_dtype(tmp_path / "none") == "float32"

@@ -21,6 +21,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.request import Request, RequestStatus
 
 from serve.masks import Masks
+from serve.orphans import end_with_parent
 from serve.vllm_engine import AUTOMATON, CHUNKS
 from taxonomy.automaton import Automaton, Walk
 
@@ -30,6 +31,8 @@ class DecisionScheduler(Scheduler):  # type: ignore[misc]  # vLLM's base is unty
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        # vLLM's engine core, which this runs in, would stay behind with its memory when the service is killed.
+        end_with_parent()
         automaton = Automaton.load(Path(self.vllm_config.additional_config[AUTOMATON]))
         self._masks = Masks(automaton, self.vllm_config.model_config.get_vocab_size())
         self._walks: WeakKeyDictionary[Request, Walk] = WeakKeyDictionary()

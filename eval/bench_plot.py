@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 NAMES = {
     "vllm-json-schema": "vLLM, JSON schema",
@@ -43,6 +44,8 @@ def plot(rows: Sequence[dict[str, Any]], file: FilePath) -> None:
             yscale="log", xlabel="comments at once", ylabel="answers a second", title=f"{model}, {comments} comments"
         )
         axes.set_xticks(range(len(loads)), [str(load) for load in loads])
+        axes.yaxis.set_major_formatter(LogFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(3, 0.7)))
         axes.grid(axis="y", alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(fontsize=8, frameon=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-from eval.bench import add_bench
 from eval.served import add_served
 from eval.voc import add_seed_compat, add_voc
 from taxonomy import program
@@ -20,7 +19,11 @@ COMMANDS = {
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="route-feedback")
     rooms = parser.add_subparsers(required=True)
-    add_bench(rooms.add_parser("bench", help="how fast, beside vLLM as it comes"))
+    bench = rooms.add_parser("bench", help="how fast, beside vLLM as it comes")
+    if arguments[:1] == ["bench"]:
+        from eval.bench import add_bench  # noqa: PLC0415 (its systems take seconds to import)
+
+        add_bench(bench)
     commands = rooms.add_parser("eval", help="scores").add_subparsers(required=True)
     for name, (add, what) in COMMANDS.items():
         add(commands.add_parser(name, help=what))

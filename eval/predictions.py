@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Any, Final, NamedTuple
 
@@ -68,7 +70,8 @@ class Row(NamedTuple):
 
 def read_gold(file: FilePath) -> list[LabelledComment]:
     """Gold comments. Raises DataInvalid where a row is at fault, an id stands twice, or there is none."""
-    gold = list(read_comments(file))
+    with uncollected():
+        gold = list(read_comments(file))
     seen: set[str] = set()
     for number, comment in enumerate(gold, 1):
         if comment.id in seen:
@@ -81,7 +84,20 @@ def read_gold(file: FilePath) -> list[LabelledComment]:
 
 def read_predictions(file: FilePath, gold: Sequence[LabelledComment], taxonomy: Taxonomy | None) -> Predictions:
     """What was predicted for each gold comment. Raises DataInvalid for a line that cannot be read at all."""
-    return match(read_rows(file), gold, taxonomy)
+    with uncollected():
+        return match(read_rows(file), gold, taxonomy)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """While many rows are made and all kept, the garbage collector would walk them again and again for nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def match(rows: Iterable[Row], gold: Sequence[LabelledComment], taxonomy: Taxonomy | None) -> Predictions:
@@ -160,20 +176,24 @@ def _check_row(row: Row, gold: LabelledComment, taxonomy: Taxonomy | None, fault
 
 def _segments(row: Row, comment: str, taxonomy: Taxonomy | None, faults: Faults) -> Iterator[Segment]:
     places = _Places(comment)
+
+    def note(kind: str, index: int) -> None:
+        faults[kind].append(f"{row.id} segments[{index}]")
+
     for index, given in enumerate(row.segments):
         if given.keys() <= {"content", "start", "end"}:
             continue  # without labels it says that there is no feedback here: residue
         path = path_of(given)
         emotion = given.get("emotion")
         span = places.of(given)
-        for kind, is_so in [
-            ("not_in_comment", span is None),
-            ("overlapping", span is not None and not places.was_free),
-            ("not_in_taxonomy", taxonomy is not None and path not in taxonomy),
-            ("no_emotion", emotion not in EMOTIONS),
-        ]:
-            if is_so:
-                faults[kind].append(f"{row.id} segments[{index}]")
+        if span is None:
+            note("not_in_comment", index)
+        elif not places.was_free:
+            note("overlapping", index)
+        if taxonomy is not None and path not in taxonomy:
+            note("not_in_taxonomy", index)
+        if emotion not in EMOTIONS:
+            note("no_emotion", index)
         start, end = span or (0, 0)
         yield Segment(start, end, path, str(emotion), _confidence(f"{row.where}: segments[{index}]", given))
 
@@ -190,7 +210,9 @@ def path_of(segment: Mapping[str, Any]) -> Path:
 
 
 def _confidence(where: str, segment: Mapping[str, Any]) -> Mapping[str, float]:
-    given = segment.get("confidence") or {}
+    given = segment.get("confidence")
+    if given is None:
+        return {}
     if not isinstance(given, dict) or not all(type(p) in (int, float) and 0 <= p <= 1 for p in given.values()):
         raise DataInvalid(f"{where}.confidence is not a probability for each level")
     return given

@@ -34,7 +34,10 @@ def _scored(level: str, comments: Iterable[tuple[Labels, Labels]]) -> dict[str, 
         given += (answered + [""] * len(wanted))[: len(wanted)]
     if not true:
         return {"precision": None, "recall": None, "f1": None}
-    precision, recall, f1, _ = precision_recall_fscore_support(true, given, average="weighted", zero_division=0)
+    # Numbers in the labels' own order: sums as over the labels themselves, and a tenth of the time.
+    number = {label: n for n, label in enumerate(sorted({*true, *given}))}
+    numbers = [[number[label] for label in side] for side in (true, given)]
+    precision, recall, f1, _ = precision_recall_fscore_support(*numbers, average="weighted", zero_division=0)
     return {"precision": float(precision), "recall": float(recall), "f1": float(f1)}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from eval.predictions import Faults, Row, read_gold, read_predictions, read_rows, told
+from eval.predictions import Faults, Row, read_gold, read_predictions, read_rows, told, uncollected
 from taxonomy import program
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.comments import LabelledComment, read_comments
@@ -65,7 +65,8 @@ def _voc(given: argparse.Namespace) -> int:
 def _seed_compat(given: argparse.Namespace) -> int:
     from eval.seed_compat import seed_compat  # noqa: PLC0415 (scikit-learn takes seconds to import)
 
-    gold, predicted = list(read_rows(given.gold)), list(read_rows(given.pred))
+    with uncollected():
+        gold, predicted = list(read_rows(given.gold)), list(read_rows(given.pred))
     faults = _unmatched(given.gold, gold, predicted)
     first = {row.id: row.segments for row in reversed(predicted)}
     scores = seed_compat({row.id: row.segments for row in gold}, first)

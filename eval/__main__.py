@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from eval.compare import add_compare
 from eval.served import add_served
 from eval.voc import add_seed_compat, add_voc
 from taxonomy import program
@@ -12,6 +13,7 @@ from taxonomy import program
 COMMANDS = {
     "voc": (add_voc, "scores of a predictions file"),
     "seed-compat": (add_seed_compat, "the study's own scores, for comparison with its table"),
+    "compare": (add_compare, "two sets of predictions: the difference, its bounds, and what the sample could show"),
     "served": (add_served, "gold comments through a running service: scores and violations"),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from eval.calibrate import add_calibrate
 from eval.compare import add_compare
 from eval.served import add_served
 from eval.voc import add_seed_compat, add_voc
@@ -14,6 +15,7 @@ COMMANDS = {
     "voc": (add_voc, "scores of a predictions file"),
     "seed-compat": (add_seed_compat, "the study's own scores, for comparison with its table"),
     "compare": (add_compare, "two sets of predictions: the difference, its bounds, and what the sample could show"),
+    "calibrate": (add_calibrate, "how far the probabilities can be trusted, and the threshold for review"),
     "served": (add_served, "gold comments through a running service: scores and violations"),
 }
 

@@ -59,13 +59,14 @@ class Predictions(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of a predictions file; `comment` and `taxonomy` are None where the line does not tell."""
+    """A line of a predictions file; what the line does not tell is None."""
 
     where: str
     id: str
     comment: str | None
     taxonomy: str | None
     segments: list[dict[str, Any]]
+    checkpoint: str | None = None
 
 
 def read_gold(file: FilePath) -> list[LabelledComment]:
@@ -158,13 +159,13 @@ def _row(where: str, line: str) -> Row:
     for name, kind, said in [("id", str, "text"), ("segments", list, "a list")]:
         if not isinstance(row.get(name), kind):
             raise DataInvalid(f"{where}: the field {name!r} is missing or not {said}")
-    for name in ("comment", "taxonomy"):
+    for name in ("comment", "taxonomy", "checkpoint"):
         if not isinstance(row.get(name), str | None):
             raise DataInvalid(f"{where}: the field {name!r} is not text")
     for index, segment in enumerate(row["segments"]):
         if not isinstance(segment, dict):
             raise DataInvalid(f"{where}: segments[{index}] is not an object")
-    return Row(where, row["id"], row.get("comment"), row.get("taxonomy"), row["segments"])
+    return Row(where, row["id"], row.get("comment"), row.get("taxonomy"), row["segments"], row.get("checkpoint"))
 
 
 def _check_row(row: Row, gold: LabelledComment, taxonomy: Taxonomy | None, faults: Faults) -> None:

@@ -7,6 +7,7 @@ import sys
 
 from eval.calibrate import add_calibrate
 from eval.compare import add_compare
+from eval.gate import add_gate
 from eval.served import add_served
 from eval.voc import add_seed_compat, add_voc
 from taxonomy import program
@@ -16,6 +17,7 @@ COMMANDS = {
     "seed-compat": (add_seed_compat, "the study's own scores, for comparison with its table"),
     "compare": (add_compare, "two sets of predictions: the difference, its bounds, and what the sample could show"),
     "calibrate": (add_calibrate, "how far the probabilities can be trusted, and the threshold for review"),
+    "gate": (add_gate, "whether a checkpoint may serve, and why"),
     "served": (add_served, "gold comments through a running service: scores and violations"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ def _served(given: argparse.Namespace) -> int:
         write_lines(served.lines, given.out)
     scores = score(gold, served.predictions, served.taxonomy)
     seconds = round(served.seconds, 1)
-    value = scores.as_json() | {"comments": len(gold), "violations": served.violations, "seconds": seconds}
+    read = {"comments": len(gold), "gold": hashlib.sha256(given.gold.read_bytes()).hexdigest()}
+    value = scores.as_json() | read | {"violations": served.violations, "seconds": seconds}
     if given.record:
         manifest = read_manifest(given.record)
         publish(given.record, manifest.model_copy(update={"scores": manifest.scores | {given.gold.stem: value}}))

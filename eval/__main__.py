@@ -8,6 +8,7 @@ import sys
 from eval.calibrate import add_calibrate
 from eval.compare import add_compare
 from eval.gate import add_gate
+from eval.report_files import add_report
 from eval.served import add_served
 from eval.voc import add_seed_compat, add_voc
 from taxonomy import program
@@ -18,6 +19,7 @@ COMMANDS = {
     "compare": (add_compare, "two sets of predictions: the difference, its bounds, and what the sample could show"),
     "calibrate": (add_calibrate, "how far the probabilities can be trusted, and the threshold for review"),
     "gate": (add_gate, "whether a checkpoint may serve, and why"),
+    "report": (add_report, "one HTML file of all of it, and the same in Markdown and JSON"),
     "served": (add_served, "gold comments through a running service: scores and violations"),
 }
 

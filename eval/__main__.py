@@ -7,6 +7,7 @@ import sys
 
 from eval.calibrate import add_calibrate
 from eval.compare import add_compare
+from eval.drift import add_drift
 from eval.gate import add_gate
 from eval.report_files import add_report
 from eval.served import add_served
@@ -20,6 +21,7 @@ COMMANDS = {
     "calibrate": (add_calibrate, "how far the probabilities can be trusted, and the threshold for review"),
     "gate": (add_gate, "whether a checkpoint may serve, and why"),
     "report": (add_report, "one HTML file of all of it, and the same in Markdown and JSON"),
+    "drift": (add_drift, "what has changed in production traffic, without gold"),
     "served": (add_served, "gold comments through a running service: scores and violations"),
 }
 

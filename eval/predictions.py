@@ -67,6 +67,7 @@ class Row(NamedTuple):
     taxonomy: str | None
     segments: list[dict[str, Any]]
     checkpoint: str | None = None
+    residue: list[dict[str, Any]] | None = None
 
 
 def read_gold(file: FilePath) -> list[LabelledComment]:
@@ -162,10 +163,18 @@ def _row(where: str, line: str) -> Row:
     for name in ("comment", "taxonomy", "checkpoint"):
         if not isinstance(row.get(name), str | None):
             raise DataInvalid(f"{where}: the field {name!r} is not text")
-    for index, segment in enumerate(row["segments"]):
-        if not isinstance(segment, dict):
-            raise DataInvalid(f"{where}: segments[{index}] is not an object")
-    return Row(where, row["id"], row.get("comment"), row.get("taxonomy"), row["segments"], row.get("checkpoint"))
+    _check_parts(where, "segments", row["segments"])
+    _check_parts(where, "residue", row.get("residue"))
+    told = {name: row.get(name) for name in ("comment", "taxonomy", "checkpoint", "residue")}
+    return Row(where, row["id"], segments=row["segments"], **told)
+
+
+def _check_parts(where: str, name: str, parts: Any) -> None:
+    if not isinstance(parts, list | None):
+        raise DataInvalid(f"{where}: the field {name!r} is not a list")
+    for index, part in enumerate(parts or []):
+        if not isinstance(part, dict):
+            raise DataInvalid(f"{where}: {name}[{index}] is not an object")
 
 
 def _check_row(row: Row, gold: LabelledComment, taxonomy: Taxonomy | None, faults: Faults) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -150,6 +152,14 @@ def test_a_policy_changes_what_it_names(tmp_path: Path) -> None:
     policy = read_policy(tmp_path / "p.yaml")
     scores = with_score(["one"], "test", "violations") | {"general": None, "fingerprint": None}
     assert verdicts(manifest(scores, ece=0.06), policy=policy) == {"": "promote"}
+
+
+def test_the_defaults_are_those_of_the_document(tmp_path: Path) -> None:
+    document = Path("docs/judging.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", document, re.DOTALL)
+    (tmp_path / "p.yaml").write_text(block)
+    assert read_policy(tmp_path / "p.yaml") == Policy()
+    assert yaml.safe_load(block).keys() == Policy.model_fields.keys()
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,11 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
     constrained = commands.add_parser("constraint", help="compile and decision times, and how they grow")
     constrained.add_argument("--rounds", type=int, default=400, help="comments for each length")
     constrained.set_defaults(run=_constraint)
-    for command in (faster, constrained):
+    scoring = commands.add_parser("scores", help="scoring alone, beside a plain loop")
+    scoring.add_argument("--count", type=int, default=100_000, help="predictions; the comments are repeated")
+    scoring.add_argument("--rounds", type=int, default=5)
+    scoring.set_defaults(run=_scores)
+    for command in (faster, constrained, scoring):
         command.add_argument("--comments", type=FilePath, required=True, help="JSONL of labelled comments")
         command.add_argument("--out", type=FilePath, help="write the figures here, as JSON")
         command.add_argument("--json", action="store_true")
@@ -98,6 +102,21 @@ def _constraint(given: argparse.Namespace) -> int:
         )
     program.tell(figures, "\n".join(lines), as_json=given.json)
     return 0
+
+
+def _scores(given: argparse.Namespace) -> int:
+    from eval.bench_scores import bench_scores  # noqa: PLC0415 (scikit-learn takes seconds to import)
+
+    comments = list(read_comments(given.comments))
+    if not comments or min(given.count, given.rounds) < 1:
+        raise CallWrong("nothing to score: give --comments with some, --count and --rounds of 1 or more")
+    figures = bench_scores(comments, given.count, given.rounds, _say)
+    _keep(given.out, figures)
+    took, ratio = figures["median_s"], figures["ratio"]
+    spread = f"{ratio['median']:.1f} times ({ratio['low']:.1f} to {ratio['high']:.1f})"
+    text = f"{given.count} predictions: {took['scores']:.2f} s, a plain loop {took['naive']:.2f} s, {spread}"
+    program.tell(figures, f"{text}; equal figures: {figures['equal']}", as_json=given.json)
+    return 0 if figures["equal"] else 1
 
 
 def _keep(file: FilePath | None, figures: dict[str, Any]) -> None:

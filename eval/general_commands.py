@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path as FilePath
-from typing import Any
 
 from eval.general import CHAT, Generals, write_questions
 from taxonomy import program
@@ -14,9 +13,8 @@ from taxonomy.errors import CallWrong
 TASKS = tuple(CHAT)
 
 
-def add_general(commands: Any) -> None:
-    """The command's arguments."""
-    general = commands.add_parser("general", help="MMLU, IFEval and GSM8K through lm-evaluation-harness")
+def add_general(general: argparse.ArgumentParser) -> None:
+    """The arguments of `eval general`."""
     general.add_argument("--model", required=True, help="a transformers directory or a hub id")
     general.add_argument("--data", type=FilePath, help="a folder with mmlu/, ifeval/ and gsm8k/; without it, the hub")
     general.add_argument("--tasks", type=_tasks, default=TASKS, help=f"of {','.join(TASKS)}; all by default")

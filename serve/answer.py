@@ -18,7 +18,8 @@ from taxonomy.tree import Leaf
 class Routed:
     """A segment and where its work goes. `confidence` has one probability a level and one of the emotion.
 
-    A level's probability is that of the whole path down to it: the product of its decisions and of those above it.
+    A level's probability is that of the whole path down to it: the product of its decisions and of those above it,
+    calibrated where the checkpoint is.
     """
 
     part: Part
@@ -80,7 +81,9 @@ def _routed(content: str, start: int, end: int, closing: Closing, pair: Pair) ->
     *path, emotion = closing.named
     leaf = pair.taxonomy.leaf(tuple(path))
     confidence = _confidence(closing)
-    unsure = min(confidence.values()) < pair.taxonomy.review_below
+    if pair.calibration:
+        confidence = pair.calibration.applied(confidence)
+    unsure = min(confidence.values()) < pair.review_below
     return Routed(Part(content, leaf.path, emotion_named(emotion)), start, end, leaf, confidence, unsure)
 
 

@@ -9,6 +9,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from serve.settings import Settings
 from taxonomy.automaton import Automaton
+from taxonomy.calibration import Calibration
 from taxonomy.checkpoint import MANIFEST, check_pair, read_manifest, verify
 from taxonomy.compiled import cached
 from taxonomy.errors import CallWrong, CheckpointInvalid
@@ -23,7 +24,8 @@ from taxonomy.tree import Taxonomy
 class Pair:
     """One checkpoint with one taxonomy; an answer is made by one pair and names it.
 
-    automaton: the language of its answers in tokens, which stands compiled in `automaton_file`.
+    automaton: the language of its answers in tokens, which stands compiled in `automaton_file`. calibration: None where
+    the checkpoint has none; then probabilities are the model's own.
     """
 
     checkpoint: CheckpointId
@@ -33,6 +35,12 @@ class Pair:
     prompt: Prompt
     automaton: Automaton
     automaton_file: FilePath
+    calibration: Calibration | None = None
+
+    @property
+    def review_below(self) -> float:
+        """A segment less sure than this at any level needs a person's eye."""
+        return self.calibration.review_below if self.calibration else self.taxonomy.review_below
 
 
 def load_pair(settings: Settings) -> Pair:
@@ -47,9 +55,9 @@ def pair_of(model: str, taxonomy: Taxonomy, cache: FilePath) -> Pair:
         manifest = read_manifest(folder)
         verify(folder, manifest)
         check_pair(manifest, taxonomy)
-        checkpoint, style = manifest.version, manifest.prompt_style
+        checkpoint, style, calibration = manifest.version, manifest.prompt_style, manifest.calibration
     else:
-        checkpoint, style = CheckpointId(f"base:{model}"), PromptStyle.IN_CONTEXT
+        checkpoint, style, calibration = CheckpointId(f"base:{model}"), PromptStyle.IN_CONTEXT, None
     tokenizer = _tokenizer(model)
     tokens = Tokens(tokenizer)
     try:
@@ -64,6 +72,7 @@ def pair_of(model: str, taxonomy: Taxonomy, cache: FilePath) -> Pair:
         prompt=Prompt(tokenizer, tokens, taxonomy, style),
         automaton=automaton,
         automaton_file=file,
+        calibration=calibration,
     )
 
 

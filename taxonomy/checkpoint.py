@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from taxonomy.calibration import Calibration
+from taxonomy.decision import Decision
 from taxonomy.errors import CheckpointInvalid
 from taxonomy.files import whole
-from taxonomy.labels import CheckpointId
+from taxonomy.labels import LEVELS, CheckpointId
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
 from taxonomy.tree import Taxonomy
 
@@ -24,6 +26,7 @@ class Manifest(BaseModel):
 
     version: hash of the files. files: SHA-256 of each. data: hash and size of each data set by its role.
     scores: what was measured, by name. training: how long it took and on what.
+    calibration: what its probabilities are worth. decision: what the gate said of it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +41,8 @@ class Manifest(BaseModel):
     data: dict[str, dict[str, Any]]
     training: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
+    calibration: Calibration | None = None
+    decision: Decision | None = None
 
 
 def hashes(folder: FilePath) -> dict[str, str]:
@@ -90,6 +95,12 @@ def check_pair(manifest: Manifest, taxonomy: Taxonomy) -> None:
         raise CheckpointInvalid(
             f"checkpoint {manifest.version} was trained on taxonomy {manifest.taxonomy}, this one is "
             f"{taxonomy.version}; start with the taxonomy it was trained on, or train it on this one"
+        )
+    levels = {*LEVELS[: taxonomy.depth], "emotion"}
+    if manifest.calibration and (lacking := levels - manifest.calibration.scales.keys()):
+        raise CheckpointInvalid(
+            f"checkpoint {manifest.version}: its calibration has no scale for {', '.join(sorted(lacking))}; "
+            "calibrate it again"
         )
     if manifest.prompt != PROMPT_VERSION:
         raise CheckpointInvalid(

@@ -1,6 +1,8 @@
 """Labelled comments, gold and predictions alike: JSONL, one comment a line.
 
 {"id": "...", "comment": "...", "segments": [{"content": "...", "L1": "...", ..., "emotion": "negative"}]}
+
+Predictions may also name the `checkpoint` and `taxonomy` that made them, and give each segment a `confidence`.
 """
 
 from __future__ import annotations
@@ -95,10 +97,10 @@ def read_comments(file: FilePath) -> Iterator[LabelledComment]:
 
 def from_json(row: dict[str, Any]) -> LabelledComment:
     """One row. Raises ValueError, TypeError or AttributeError, naming the field where it can."""
-    known = {"id", "comment", "segments"}
-    if missing := known - row.keys():
+    needed = {"id", "comment", "segments"}
+    if missing := needed - row.keys():
         raise ValueError(f"the field {min(missing)!r} is missing")
-    if unknown := row.keys() - known:
+    if unknown := row.keys() - needed - {"checkpoint", "taxonomy"}:
         raise ValueError(f"the field {min(unknown)!r} is unknown")
     comment, spans, at = row["comment"], [], 0
     for index, segment in enumerate(row["segments"]):

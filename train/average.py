@@ -50,6 +50,8 @@ def average(recipe: Average, out: FilePath, say: Callable[[str], None]) -> Manif
             "data": {m.version: m.data["train"] for m in manifests},
             "training": {"seconds": seconds, "of": {m.version: m.training for m in manifests}},
             "scores": {},
+            "calibration": None,
+            "decision": None,
         }
     )
     publish(out, manifest)

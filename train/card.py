@@ -98,7 +98,7 @@ def _apart(book: Phrasebook, test: Sequence[LabelledComment]) -> Iterable[str]:
 
 
 def _baseline(scores: Scores) -> Iterable[str]:
-    low, high = scores.leaf_interval
+    interval = "not scored" if scores.leaf_interval is None else "{:.4f} to {:.4f}".format(*scores.leaf_interval)
     yield "## Baseline"
     yield ""
     yield "Each candidate chunk classified alone (TF-IDF of words and character n-grams, linear classifier, residue a"
@@ -109,7 +109,7 @@ def _baseline(scores: Scores) -> Iterable[str]:
     for name, tally in [*scores.levels.items(), ("spans", scores.span)]:
         yield f"| {name} | {tally.precision:.4f} | {tally.recall:.4f} | {tally.f1:.4f} |"
     yield ""
-    yield f"Leaf F1 {scores.leaf.f1:.4f} (95% bootstrap over comments: {low:.4f} to {high:.4f})."
+    yield f"Leaf F1 {scores.leaf.f1:.4f} (95% bootstrap over comments: {interval})."
 
 
 def shared_phrases(book: Phrasebook) -> int:

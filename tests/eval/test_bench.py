@@ -11,6 +11,7 @@ import pytest
 from eval.bench_constraint import constraint, cut_to, invented
 from eval.bench_limits import Limits, Weights, Work, limits, weights_of, works
 from eval.bench_plot import plot
+from eval.bench_scores import bench_scores, figures, worsened
 from eval.bench_speed import REFERENCE, Plan, _agreement, _measured, long_comments, ratios
 from eval.bench_systems import Outcome, OwnEngine, _is_canonical, natural_schema
 from serve.pair import Pair
@@ -159,3 +160,20 @@ def test_the_picture_shows_every_system(tmp_path: Path) -> None:
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     plot(rows, tmp_path / "c.png")
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_scoring_is_compared_with_a_loop_that_gives_the_same_figures() -> None:
+    comments = list(Corpus(load_phrasebook(), "test").comments(40))
+    figures = bench_scores(comments, count=120, rounds=2, say=lambda _: None)
+    assert figures["equal"]
+    assert figures["segments"]["gold"] == 3 * sum(len(comment.segments) for comment in comments)
+    assert len(figures["seconds"]["naive"]) == 2
+    assert figures["ratio"]["low"] <= figures["ratio"]["median"] <= figures["ratio"]["high"]
+
+
+def test_predictions_for_the_benchmark_have_faults_of_every_kind() -> None:
+    gold = list(Corpus(load_phrasebook(), "test").comments(60))
+    scores = figures(gold, list(worsened(gold)))
+    for rate in (scores["leaf"]["micro"]["f1"], scores["verbatim"], scores["coverage"], scores["emotion"]["accuracy"]):
+        assert 0.2 < rate < 1
+    assert scores["span"]["strict"]["f1"] < scores["span"]["partial"]["f1"] < 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -17,6 +18,7 @@ from serve.pair import Pair
 from serve.router import Router
 from serve.settings import load_settings
 from taxonomy.answer import Part
+from taxonomy.calibration import Calibration, Scale
 from taxonomy.chunks import chunks
 from taxonomy.compiled import chunk_tokens, spelt
 from taxonomy.errors import CommentInvalid, CommentTooLong, EngineFailed
@@ -134,3 +136,24 @@ def test_a_comment_that_cannot_fit_is_refused_with_the_limit(pair: Pair, scripte
     router = Router(pair, scripted, LIMITS, context=200)
     with pytest.raises(CommentTooLong, match="the limit is 200"):
         asyncio.run(router.route(TEXT * 10))
+
+
+def test_a_calibrated_checkpoint_answers_with_calibrated_probabilities_and_its_own_threshold(pair: Pair) -> None:
+    halved = Scale(temperature=2, bias=0)
+    calibration = Calibration(
+        scales=dict.fromkeys(["L1", "L2", "L3", "L4", "emotion"], halved),
+        review_below=0.6,
+        wanted_error=0.1,
+        coverage=0.5,
+        comments=100,
+        segments=200,
+    )
+    decoded = decoded_of(pair, TEXT, [Part(TEXT, pair.taxonomy.leaves[0].path, "neutral")], logprob=-0.05)
+    (raw,) = answer_of(task_of(pair, TEXT), decoded, replace(pair, calibration=None)).segments
+    (scaled,) = answer_of(task_of(pair, TEXT), decoded, replace(pair, calibration=calibration)).segments
+    for name, probability in raw.confidence.items():
+        assert scaled.confidence[name] == pytest.approx(halved.of(probability))
+    for threshold in (0.6, 0.999):
+        sure = replace(pair, calibration=calibration.model_copy(update={"review_below": threshold}))
+        (segment,) = answer_of(task_of(sure, TEXT), decoded, sure).segments
+        assert segment.needs_review == (min(segment.confidence.values()) < threshold)

@@ -16,6 +16,8 @@ from serve.settings import load_settings
 class Endless:
     """An engine that never answers, and knows how it ended."""
 
+    is_alive = True
+
     def __init__(self) -> None:
         self.started, self.cancelled = asyncio.Event(), asyncio.Event()
 

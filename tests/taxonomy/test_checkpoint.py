@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from taxonomy.calibration import Calibration, Scale
 from taxonomy.checkpoint import MANIFEST, Manifest, check_pair, hashes, publish, read_manifest, verify, version_of
 from taxonomy.errors import CheckpointInvalid
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
@@ -92,3 +93,22 @@ def test_another_taxonomy_or_prompt_is_refused_with_what_to_do(folder: Path) -> 
 def test_nothing_is_published_until_the_manifest_stands_under_its_name(folder: Path) -> None:
     assert not list(folder.glob(f".{MANIFEST}.*"))
     assert MANIFEST not in hashes(folder)
+
+
+def test_a_calibration_that_lacks_a_level_is_refused(folder: Path) -> None:
+    scale = Scale(temperature=1, bias=0)
+    whole = Calibration(
+        scales=dict.fromkeys(["L1", "L2", "emotion"], scale),
+        review_below=0.5,
+        wanted_error=0.1,
+        coverage=1,
+        comments=50,
+        segments=50,
+    )
+    manifest = read_manifest(folder).model_copy(update={"calibration": whole})
+    publish(folder, manifest)
+    assert read_manifest(folder).calibration == whole
+    check_pair(manifest, TAXONOMY)
+    partial = whole.model_copy(update={"scales": {"L1": scale}})
+    with pytest.raises(CheckpointInvalid, match="no scale for L2, emotion; calibrate it again"):
+        check_pair(manifest.model_copy(update={"calibration": partial}), TAXONOMY)

@@ -1,0 +1,62 @@
+"""What a checkpoint's probabilities are worth: for each level a map from the model's own to how often it is right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from taxonomy.labels import LEVELS
+
+SURE: Final = 1e-6
+"""Probabilities are kept this far from 0 and 1, whose logits are infinite."""
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Scale(BaseModel):
+    """Of one level: the logit of the probability over the temperature, plus the bias, is the new logit.
+
+    Only the chosen path's probability is known, not its rivals', so the map is one of two classes: right or not. The
+    bias is for what no temperature can mend: a segment that is cut wrongly has no right label.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    temperature: Annotated[float, Field(gt=0)]
+    bias: float
+
+    def of(self, probability: float) -> float:
+        """The calibrated probability."""
+        inside = min(max(probability, SURE), 1 - SURE)
+        logit = math.log(inside / (1 - inside)) / self.temperature + self.bias
+        return 1 / (1 + math.exp(-logit)) if logit > -700 else 0.0  # noqa: PLR2004 (where exp overflows)
+
+
+class Calibration(BaseModel):
+    """The scales by level and "emotion"; under `review_below` a segment needs a person's eye.
+
+    wanted_error: the share of wrong ones among unreviewed segments that `review_below` was chosen for.
+    coverage: the share of segments that were not under it. comments, segments: fitted on so many.
+    figures: by level, what held-out folds gave: accuracy, ECE and Brier score, each before and after.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scales: dict[str, Scale]
+    review_below: Probability
+    wanted_error: Probability
+    coverage: Probability
+    comments: int
+    segments: int
+    figures: dict[str, dict[str, float]] = Field(default_factory=dict)
+
+    def applied(self, confidence: Mapping[str, float]) -> dict[str, float]:
+        """Calibrated probabilities of L1 down and of the emotion; no level is surer than the one above it."""
+        scaled = {name: self.scales[name].of(probability) for name, probability in confidence.items()}
+        above = 1.0
+        for level in LEVELS:
+            if level in scaled:
+                above = scaled[level] = min(above, scaled[level])
+        return scaled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
@@ -23,7 +24,8 @@ from taxonomy.tree import Taxonomy
 class Pair:
     """One checkpoint with one taxonomy; an answer is made by one pair and names it.
 
-    automaton: the language of its answers in tokens, which stands compiled in `automaton_file`.
+    automaton: the language of its answers in tokens, which stands compiled in `automaton_file`; `compile_s` seconds
+        were spent on it, compiling it or reading it.
     """
 
     checkpoint: CheckpointId
@@ -33,6 +35,7 @@ class Pair:
     prompt: Prompt
     automaton: Automaton
     automaton_file: FilePath
+    compile_s: float
 
 
 def load_pair(settings: Settings) -> Pair:
@@ -52,10 +55,12 @@ def pair_of(model: str, taxonomy: Taxonomy, cache: FilePath) -> Pair:
         checkpoint, style = CheckpointId(f"base:{model}"), PromptStyle.IN_CONTEXT
     tokenizer = _tokenizer(model)
     tokens = Tokens(tokenizer)
+    started = time.perf_counter()
     try:
         automaton, file = cached(taxonomy, tokens, cache)
     except OSError as error:
         raise CallWrong(f"cannot write to {cache} ({error.strerror}); set ROUTE_FEEDBACK_CACHE") from error
+    compile_s = time.perf_counter() - started
     return Pair(
         checkpoint=checkpoint,
         model=model,
@@ -64,6 +69,7 @@ def pair_of(model: str, taxonomy: Taxonomy, cache: FilePath) -> Pair:
         prompt=Prompt(tokenizer, tokens, taxonomy, style),
         automaton=automaton,
         automaton_file=file,
+        compile_s=compile_s,
     )
 
 

@@ -96,6 +96,10 @@ class Metrics:
             "How long the active taxonomy's automaton took, compiled or read from disk.",
             registry=registry,
         )
+        for kind in ("segment", "residue"):
+            self._characters.labels(kind)
+        for kind in ("decided", "forced"):
+            self._tokens.labels(kind)
         self._kept: dict[str, set[str]] = {"l1": set(), "team": set()}
 
     def serving(self, pair: Pair, admission: Admission) -> None:

@@ -123,6 +123,7 @@ def test_all_outcomes_and_the_violations_stand_at_zero_before_the_first_request(
     assert value(fresh, "violations_total") == 0
     assert value(fresh, "latency_seconds_count") == 0
     assert total(fresh, "segments_total") == 0
+    assert value(fresh, "characters_total", kind="residue") == value(fresh, "answer_tokens_total", kind="forced") == 0
 
 
 def test_what_the_taxonomy_can_name_stands_at_zero(fresh: TestClient, pair: Pair) -> None:

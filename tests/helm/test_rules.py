@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from tests.helm.conftest import Render, of_kind, profile
 RUNBOOKS = Path("docs/operations/runbooks")
 HERE = 'namespace="prod",job="demo-route-feedback"'
 PREFIX = "route_feedback_"
-Series = Mapping[str, str]
+Series = dict[str, str]
 
 
 class Case(NamedTuple):

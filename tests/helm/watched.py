@@ -47,7 +47,7 @@ def app(pair: Pair, engine: Engine) -> Iterator[str]:
 
 @contextmanager
 def prometheus(
-    folder: Path, groups: Sequence[Mapping[str, Any]], targets: Sequence[str], alertmanager: str | None = None
+    folder: Path, groups: Sequence[dict[str, Any]], targets: Sequence[str], alertmanager: str | None = None
 ) -> Iterator[str]:
     """Scrapes and evaluates every second; each target is a pod. `folder` may hold a past."""
     static = [

@@ -15,9 +15,12 @@ from typing import Any, TextIO
 
 import httpx
 import uvicorn
+from prometheus_client import REGISTRY, disable_created_metrics
 from tqdm import tqdm
 
+from serve import logs
 from serve.app import DEAD, create_app
+from serve.metrics import Metrics
 from serve.pair import Pair, load_pair
 from serve.router import Router
 from serve.schemas import EXAMPLE, response_of
@@ -58,6 +61,7 @@ def _settings(given: argparse.Namespace) -> Settings:
 
 def _serve(given: argparse.Namespace) -> int:
     settings = _settings(given)
+    logs.configure(settings.log)
     with _listening(settings) as listening:
         # A wrong checkpoint or taxonomy is named before the engine's half minute.
         pair = load_pair(settings)
@@ -83,9 +87,11 @@ def _listening(settings: Settings) -> socket.socket:
 
 
 async def _serving(settings: Settings, pair: Pair, listening: socket.socket, address: str) -> None:
-    router = await start_router(settings, pair)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series, and nothing here reads them
+    # vLLM, where its statistics are switched on, registers its own metrics there too.
+    router = await start_router(settings, pair, Metrics(REGISTRY))
     config = uvicorn.Config(
-        create_app(router), log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S
+        create_app(router), log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S
     )
     server = _Server(config, _ready(address, pair), router)
     await server.serve(sockets=[listening])

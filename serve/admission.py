@@ -25,8 +25,8 @@ class Admission:
 
     def __init__(self, at_once: int, waiting: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._free = at_once
-        self._at_once = at_once
-        self._limit = waiting
+        self.at_once = at_once
+        self.limit = waiting
         self._clock = clock
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}  # in the order of their next turns
         self._mean_s = 0.0
@@ -36,9 +36,14 @@ class Admission:
         return sum(map(len, self._queues.values()))
 
     @property
+    def held(self) -> int:
+        """Turns that are held now."""
+        return self.at_once - self._free
+
+    @property
     def wait_s(self) -> float:
         """How long a newcomer would wait, going by the answers so far."""
-        return 0.0 if self._free else (self.waiting + 1) / self._at_once * self._mean_s
+        return 0.0 if self._free else (self.waiting + 1) / self.at_once * self._mean_s
 
     @asynccontextmanager
     async def turn(self, key: str, seconds: float | None = None) -> AsyncIterator[None]:
@@ -59,7 +64,7 @@ class Admission:
         if seconds is not None and self.wait_s + self._mean_s > seconds:
             needed = round((self.wait_s + self._mean_s) * 1000)
             raise Overloaded(f"deadline_ms: an answer would take about {needed} ms now", self._retry_after)
-        if self.waiting >= self._limit:
+        if self.waiting >= self.limit:
             self._make_room(key)
         place = asyncio.get_running_loop().create_future()
         self._queues.setdefault(key, deque()).append(place)

@@ -9,7 +9,7 @@ from serve.engine import Decoded, Task
 from serve.pair import Pair
 from taxonomy.answer import Part
 from taxonomy.automaton import Closing
-from taxonomy.errors import EngineFailed
+from taxonomy.errors import AnswerInvalid
 from taxonomy.labels import LEVELS, emotion_named
 from taxonomy.tree import Leaf
 
@@ -41,10 +41,15 @@ class Residue:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Segments and residue, each by start; laid end to end they are the comment."""
+    """Segments and residue, each by start; laid end to end they are the comment.
+
+    decided, forced: how many tokens of it the model chose, and how many the constraint gave.
+    """
 
     segments: tuple[Routed, ...]
     residue: tuple[Residue, ...]
+    decided: int
+    forced: int
 
     @property
     def needs_review(self) -> bool:
@@ -52,15 +57,16 @@ class Answer:
 
 
 def answer_of(task: Task, decoded: Decoded, pair: Pair) -> Answer:
-    """Read what was decided. Raises EngineFailed where it makes no answer to the comment (a violation)."""
+    """Read what was decided. Raises AnswerInvalid where it makes no answer to the comment (a violation)."""
     walk = pair.automaton.walk(task.spelt)
+    forced = len(walk.forced)
     try:
         for token, logprob in zip(decoded.tokens, decoded.logprobs, strict=True):
-            walk.decide(token, logprob)
+            forced += len(walk.decide(token, logprob))
     except ValueError as error:
-        raise EngineFailed(f"the engine's answer is not in the language of answers: {error}") from error
+        raise AnswerInvalid(f"the engine's answer is not in the language of answers: {error}") from error
     if not walk.is_done:
-        raise EngineFailed("the engine's answer ends before its comment does")
+        raise AnswerInvalid("the engine's answer ends before its comment does")
     segments: list[Routed] = []
     residue: list[Residue] = []
     first = start = 0
@@ -74,7 +80,7 @@ def answer_of(task: Task, decoded: Decoded, pair: Pair) -> Answer:
         else:
             residue.append(Residue(content, start, end))
         first, start = closing.chunks, end
-    return Answer(tuple(segments), tuple(residue))
+    return Answer(tuple(segments), tuple(residue), len(decoded.tokens), forced)
 
 
 def _routed(content: str, start: int, end: int, closing: Closing, pair: Pair) -> Routed:

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve import problems
+from serve import logs, problems
+from serve.outcomes import exposed, watched
 from serve.router import Router
 from serve.schemas import Problem, RouteRequest, RouteResponse, response_of, taxonomy_json
 from taxonomy.errors import ClientGone, CommentTooLong, EngineFailed, NotReady, RequestInvalid
@@ -71,8 +72,9 @@ def create_app(router: Router) -> FastAPI:
                 "content": {"application/json": {"schema": RouteRequest.model_json_schema()}},
             }
         },
-    )(route)
+    )(watched(route, router.metrics))
     app.get("/v1/taxonomy", tags=["route"], responses={503: _PROBLEMS[503]})(get_taxonomy)
+    app.get("/metrics", tags=["probes"], response_class=PlainTextResponse)(exposed(router.metrics))
     app.get("/livez", tags=["probes"], response_class=PlainTextResponse, responses={503: _PROBLEMS[503]})(livez)
     app.get("/readyz", tags=["probes"], response_class=PlainTextResponse, responses={503: _PROBLEMS[503]})(readyz)
     return app
@@ -87,6 +89,7 @@ class _Named:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        logs.request_id.set(request_id)
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
@@ -24,8 +25,9 @@ from taxonomy.tree import Taxonomy
 class Pair:
     """One checkpoint with one taxonomy; an answer is made by one pair and names it.
 
-    automaton: the language of its answers in tokens, which stands compiled in `automaton_file`. calibration: None where
-    the checkpoint has none; then probabilities are the model's own.
+    automaton: the language of its answers in tokens, which stands compiled in `automaton_file`; `compile_s` seconds
+    were spent on it, compiling it or reading it. calibration: None where the checkpoint has none; then probabilities
+    are the model's own.
     """
 
     checkpoint: CheckpointId
@@ -35,6 +37,7 @@ class Pair:
     prompt: Prompt
     automaton: Automaton
     automaton_file: FilePath
+    compile_s: float
     calibration: Calibration | None = None
 
     @property
@@ -60,10 +63,12 @@ def pair_of(model: str, taxonomy: Taxonomy, cache: FilePath) -> Pair:
         checkpoint, style, calibration = CheckpointId(f"base:{model}"), PromptStyle.IN_CONTEXT, None
     tokenizer = _tokenizer(model)
     tokens = Tokens(tokenizer)
+    started = time.perf_counter()
     try:
         automaton, file = cached(taxonomy, tokens, cache)
     except OSError as error:
         raise CallWrong(f"cannot write to {cache} ({error.strerror}); set ROUTE_FEEDBACK_CACHE") from error
+    compile_s = time.perf_counter() - started
     return Pair(
         checkpoint=checkpoint,
         model=model,
@@ -72,6 +77,7 @@ def pair_of(model: str, taxonomy: Taxonomy, cache: FilePath) -> Pair:
         prompt=Prompt(tokenizer, tokens, taxonomy, style),
         automaton=automaton,
         automaton_file=file,
+        compile_s=compile_s,
         calibration=calibration,
     )
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import ExitStack
 from typing import Final
+
+from prometheus_client import CollectorRegistry
 
 from serve.admission import Admission
 from serve.answer import Answer, answer_of
 from serve.engine import Engine, Task
+from serve.metrics import Metrics
 from serve.pair import Pair
 from serve.settings import Settings
 from taxonomy.chunks import chunks
@@ -21,13 +25,17 @@ WARM_UP: Final = "It came late, and the app crashes."
 class Router:
     """Routes comments with one pair on one engine."""
 
-    def __init__(self, pair: Pair, engine: Engine, settings: Settings, context: int) -> None:
-        """`context` is how many tokens the engine takes, prompt and answer together."""
+    def __init__(
+        self, pair: Pair, engine: Engine, settings: Settings, context: int, metrics: Metrics | None = None
+    ) -> None:
+        """`context` is how many tokens the engine takes, prompt and answer together; no metrics: nobody reads them."""
         self.pair = pair
         self._engine = engine
         self._settings = settings
         self._context = context
         self.admission = Admission(settings.max_num_seqs, settings.max_waiting)
+        self.metrics = metrics or Metrics(CollectorRegistry())
+        self.metrics.serving(pair, self.admission)
         self._longest_closing = pair.automaton.longest_closing
 
     @property
@@ -47,11 +55,24 @@ class Router:
         """
         check_comment(comment, self.max_comment)
         try:
-            async with asyncio.timeout(seconds), self.admission.turn(key, seconds):
-                task = self.task(comment)
-                return answer_of(task, await self._engine.decode(task), self.pair)
+            return await self._routed(comment, key, seconds)
         except TimeoutError:
             raise DeadlinePassed(f"deadline_ms: {round((seconds or 0) * 1000)} ms have passed") from None
+
+    async def _routed(self, comment: str, key: str, seconds: float | None) -> Answer:
+        stages = self.metrics.stages
+        with ExitStack() as waiting:
+            waiting.enter_context(stages["queue"].time())
+            async with asyncio.timeout(seconds), self.admission.turn(key, seconds):
+                waiting.close()
+                with stages["prepare"].time():
+                    task = self.task(comment)
+                with stages["decode"].time():
+                    decoded = await self._engine.decode(task)
+                with stages["read"].time():
+                    answer = answer_of(task, decoded, self.pair)
+        self.metrics.answered(answer)
+        return answer
 
     async def warm(self) -> None:
         """Load what loads on first use, so that the first customer does not wait for it. Raises EngineFailed."""

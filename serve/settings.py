@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from serve.logs import Form
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.chunks import MAX_CHUNKS
 from taxonomy.errors import CallWrong
@@ -34,6 +35,7 @@ class Settings(BaseModel):
     max_comment: longest comment, in Unicode code points. max_chunks: most places where one may be cut.
     max_model_len: context of the engine in tokens; None takes the model's own. max_num_seqs: comments decoded at once.
     max_waiting: comments that may wait for their turn.
+    log: lines for people (text) or for machines (json), the latter with one for every request.
     cache: where compiled taxonomies are kept. engine: any of vLLM's engine arguments, by name; they go before ours.
     """
 
@@ -48,6 +50,7 @@ class Settings(BaseModel):
     max_model_len: Count | None = None
     max_num_seqs: Count = 128
     max_waiting: Count = 1024
+    log: Form = "text"
     cache: FilePath = FilePath("~/.cache/route-feedback")
     engine: Annotated[dict[str, Any], BeforeValidator(_parsed)] = {}
 

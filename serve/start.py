@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from serve.metrics import Metrics
 from serve.pair import Pair
 from serve.router import Router
 from serve.settings import Settings
 from serve.vllm_engine import VllmEngine
 
 
-async def start_router(settings: Settings, pair: Pair) -> Router:
+async def start_router(settings: Settings, pair: Pair, metrics: Metrics | None = None) -> Router:
     """Start an engine on the pair's model and warm it. Raises EngineFailed before it takes traffic."""
     engine = VllmEngine(pair, settings)
-    router = Router(pair, engine, settings, engine.context)
+    router = Router(pair, engine, settings, engine.context, metrics)
     try:
         await router.warm()
     except BaseException:

@@ -91,6 +91,10 @@ class EngineFailed(RouteFeedbackError):
     status, retryable = 503, True
 
 
+class AnswerInvalid(EngineFailed):
+    """The engine's answer is none to its comment: a violation of the constraint."""
+
+
 class Overloaded(RouteFeedbackError):
     """More is waiting than the service may take; nothing was done. `retry_after`: seconds until it is worth a try."""
 

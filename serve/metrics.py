@@ -1,0 +1,146 @@
+"""Every metric of the service, on a registry that is passed in. No label holds a leaf or a customer's text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+from serve.admission import Admission
+from serve.answer import Answer
+from serve.pair import Pair
+from taxonomy.labels import EMOTIONS, LEVELS
+
+LATENCY_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+"""Edges of the latency; an objective for it must be one of them."""
+STAGE_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, *LATENCY_S)
+CONFIDENCE: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+SEGMENTS: Final = (0, 1, 2, 3, 4, 5, 8, 12, 16, 32, 64)
+MOST_VALUES: Final = 64
+"""Of a label that the taxonomy names; the values beyond share OTHER."""
+OTHER: Final = "(other)"
+STAGES: Final = ("queue", "prepare", "decode", "read")
+
+
+class Metrics:
+    """What one service counts and times."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def named(name: str) -> str:
+            return f"route_feedback_{name}"
+
+        self.registry = registry
+        self.requests = Counter(
+            named("requests"), "POST /v1/route by how it ended.", ["outcome", "status"], registry=registry
+        )
+        self.latency = Histogram(
+            named("latency_seconds"),
+            "From the request to its answer, of requests that were answered.",
+            buckets=LATENCY_S,
+            registry=registry,
+        )
+        self._stages = Histogram(
+            named("stage_seconds"),
+            "Parts of the latency: queue (waiting for a turn), prepare (cutting, prompt and tokens), decode (the "
+            "engine), read (tokens into segments). Requests that failed in a stage are in it too.",
+            ["stage"],
+            buckets=STAGE_S,
+            registry=registry,
+        )
+        self.stages = {stage: self._stages.labels(stage) for stage in STAGES}
+        self._segments_per_comment = Histogram(
+            named("segments_per_comment"),
+            "Segments of an answer, residue not counted.",
+            buckets=SEGMENTS,
+            registry=registry,
+        )
+        self._segments = Counter(
+            named("segments"), "Segments by L1, team and emotion.", ["l1", "team", "emotion"], registry=registry
+        )
+        self._reviews = Counter(
+            named("reviews"), "Segments whose confidence asks for a person, by team.", ["team"], registry=registry
+        )
+        self._characters = Counter(
+            named("characters"),
+            "Code points of answered comments, in segments or residue.",
+            ["kind"],
+            registry=registry,
+        )
+        self._tokens = Counter(
+            named("answer_tokens"),
+            "Tokens of answers: decided by the model, or forced by the constraint.",
+            ["kind"],
+            registry=registry,
+        )
+        self._confidence = Histogram(
+            named("confidence"),
+            "Probability of each level's path and of the emotion, by segment.",
+            ["level"],
+            buckets=CONFIDENCE,
+            registry=registry,
+        )
+        self.violations = Counter(
+            named("violations"), "Engine answers that are none in the language of answers (refused).", registry=registry
+        )
+        self._waiting = Gauge(named("queue_waiting"), "Comments waiting for a turn.", registry=registry)
+        self._waiting_limit = Gauge(named("queue_limit"), "Comments that may wait.", registry=registry)
+        self._wait = Gauge(
+            named("queue_expected_seconds"), "How long a newcomer would wait, by the answers so far.", registry=registry
+        )
+        self._turns = Gauge(named("turns_held"), "Comments with the engine now.", registry=registry)
+        self._turns_limit = Gauge(named("turns_limit"), "Comments that the engine takes at once.", registry=registry)
+        self._pair = Info(named("pair"), "The active checkpoint and taxonomy.", registry=registry)
+        self._compile = Gauge(
+            named("taxonomy_compile_seconds"),
+            "How long the active taxonomy's automaton took, compiled or read from disk.",
+            registry=registry,
+        )
+        for kind in ("segment", "residue"):
+            self._characters.labels(kind)
+        for kind in ("decided", "forced"):
+            self._tokens.labels(kind)
+        self._kept: dict[str, set[str]] = {"l1": set(), "team": set()}
+
+    def serving(self, pair: Pair, admission: Admission) -> None:
+        """From now on this pair answers, and this is the queue; what the pair can name is there at 0."""
+        self._pair.info({"checkpoint": pair.checkpoint, "taxonomy": pair.taxonomy.version})
+        self._compile.set(pair.compile_s)
+        self._waiting.set_function(lambda: admission.waiting)
+        self._waiting_limit.set(admission.limit)
+        self._wait.set_function(lambda: admission.wait_s)
+        self._turns.set_function(lambda: admission.held)
+        self._turns_limit.set(admission.at_once)
+        leaves = pair.taxonomy.leaves
+        self._kept = {"l1": _first(leaf.path[0] for leaf in leaves), "team": _first(leaf.team for leaf in leaves)}
+        for l1, team in {(leaf.path[0], leaf.team) for leaf in leaves}:
+            self._reviews.labels(self._capped("team", team))
+            for emotion in EMOTIONS:
+                self._segments.labels(self._capped("l1", l1), self._capped("team", team), emotion)
+        for level in (*LEVELS[: pair.taxonomy.depth], "emotion"):
+            self._confidence.labels(level)
+
+    def answered(self, answer: Answer) -> None:
+        """Count what one answer says."""
+        self._segments_per_comment.observe(len(answer.segments))
+        self._tokens.labels("decided").inc(answer.decided)
+        self._tokens.labels("forced").inc(answer.forced)
+        self._characters.labels("residue").inc(sum(part.end - part.start for part in answer.residue))
+        self._characters.labels("segment").inc(sum(part.end - part.start for part in answer.segments))
+        for segment in answer.segments:
+            team = self._capped("team", segment.leaf.team)
+            self._segments.labels(self._capped("l1", segment.leaf.path[0]), team, segment.part.emotion).inc()
+            if segment.needs_review:
+                self._reviews.labels(team).inc()
+            self._sure(segment.confidence)
+
+    def _sure(self, confidence: Mapping[str, float]) -> None:
+        for level, probability in confidence.items():
+            self._confidence.labels(level).observe(probability)
+
+    def _capped(self, label: str, value: str) -> str:
+        return value if value in self._kept[label] else OTHER
+
+
+def _first(values: Iterable[str]) -> set[str]:
+    return set(list(dict.fromkeys(values))[:MOST_VALUES])

@@ -1,0 +1,42 @@
+"""The chart, rendered by real Helm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import needed
+
+CHART = Path("helm/route-feedback")
+Manifest = Mapping[str, Any]
+Render = Callable[..., Sequence[Manifest]]
+
+
+@pytest.fixture(scope="session")
+def render() -> Render:
+    """Values over the chart's own -> the manifests of a release `demo` in the namespace `prod`."""
+    helm = needed.module("helm_python", "helm-python-sdk")
+
+    def rendered(values: Mapping[str, Any] | None = None) -> list[Manifest]:
+        with helm.Chart.load(str(CHART)) as chart:
+            files = chart.render(dict(values or {}), name="demo", namespace="prod")
+        documents = (yaml.safe_load_all(text) for name, text in files.items() if name.endswith(".yaml"))
+        return [document for of_file in documents for document in of_file if document]
+
+    return rendered
+
+
+def of_kind(manifests: Sequence[Manifest], kind: str) -> Any:
+    """The one manifest of that kind."""
+    (found,) = [manifest for manifest in manifests if manifest["kind"] == kind]
+    return found
+
+
+def profile(name: str) -> dict[str, Any]:
+    """One of the chart's sets of values."""
+    values: dict[str, Any] = yaml.safe_load((CHART / "values" / f"{name}.yaml").read_text())
+    return values

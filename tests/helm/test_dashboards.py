@@ -1,0 +1,111 @@
+"""The dashboards of the rendered chart: every query has data on a real Prometheus that scrapes the real app."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from serve.app import create_app
+from serve.engine import ScriptedEngine
+from serve.pair import Pair
+from serve.router import Router
+from tests import needed
+from tests.helm import watched
+from tests.helm.conftest import CHART, Render, of_kind, profile
+
+VARIABLES = {"$namespace": "prod", "$replica": ".*", "$checkpoint": ".*", "$__rate_interval": "5s"}
+TRAFFIC_S = 12
+COMMENT = "I bought it in May. The picture is blurry. It came late."
+
+
+def committed() -> dict[str, dict[str, Any]]:
+    return {file.stem: json.loads(file.read_text()) for file in sorted((CHART / "dashboards").glob("*.json"))}
+
+
+def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+QUERIES = [
+    pytest.param(target["expr"], id=f"{name}: {panel['title']}: {target['legendFormat']}")
+    for name, dashboard in committed().items()
+    for panel in panels(dashboard)
+    for target in panel["targets"]
+]
+
+
+@pytest.mark.parametrize("name", committed())
+def test_the_chart_holds_what_the_code_writes(name: str) -> None:
+    needed.module("grafana_foundation_sdk", "grafana-foundation-sdk")
+    from helm.dashboards import DASHBOARDS, written  # noqa: PLC0415 (it needs that package)
+
+    assert set(committed()) == set(DASHBOARDS)
+    assert (CHART / "dashboards" / f"{name}.json").read_text() == written(name), "python -m helm.dashboards writes it"
+
+
+@pytest.mark.parametrize("name", committed())
+def test_every_panel_says_what_it_shows_in_which_unit(name: str) -> None:
+    dashboard = committed()[name]
+    assert dashboard["uid"] == f"route-feedback-{name}"
+    assert {v["name"] for v in dashboard["templating"]["list"]} == {"source", "namespace", "checkpoint", "replica"}
+    assert dashboard["links"][0]["tags"] == dashboard["tags"]
+    for panel in panels(dashboard):
+        assert panel["description"].endswith(".")
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        ids = [target["refId"] for target in panel["targets"]]
+        assert ids
+        assert len(set(ids)) == len(ids)
+
+
+def test_the_rendered_chart_has_each_dashboard_whole(render: Render) -> None:
+    manifests = render({"monitoring": {"dashboards": True}})
+    maps = [m for m in manifests if m["metadata"]["labels"].get("grafana_dashboard") == "1"]
+    data = {name: json.loads(text) for m in maps for name, text in m["data"].items()}
+    assert data == {f"demo-route-feedback-{name}.json": dashboard for name, dashboard in committed().items()}
+
+
+def test_every_metric_of_a_query_is_exposed_or_recorded(render: Render, scripted_router: Router) -> None:
+    exposed = TestClient(create_app(scripted_router)).get("/metrics").text
+    groups = of_kind(render(profile("gpu")), "PrometheusRule")["spec"]["groups"]
+    recorded = {rule.get("record") for group in groups for rule in group["rules"]}
+    queries = " ".join(str(query.values[0]) for query in QUERIES)
+    for name in set(re.findall(r"\broute_feedback[_:][\w:]+", queries)):
+        assert name in recorded or re.search(rf"^{name}[{{ ]", exposed, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("expr", QUERIES)
+def test_every_query_has_data_and_no_nan(prometheus: str, expr: str) -> None:
+    for name, value in VARIABLES.items():
+        expr = expr.replace(name, value)
+    answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": expr}).json()
+    assert answer["status"] == "success", answer
+    values = [float(sample["value"][1]) for sample in answer["data"]["result"]]
+    assert values, f"no data: {expr}"
+    assert all(map(math.isfinite, values)), f"{values}: {expr}"
+
+
+@pytest.fixture(scope="module")
+def prometheus(render: Render, pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Prometheus that has scraped the app under traffic, with the chart's own rules."""
+    needed.program("prometheus", "prometheus")
+    folder, rng = tmp_path_factory.mktemp("prometheus"), random.Random(1)
+    groups = of_kind(render(profile("gpu")), "PrometheusRule")["spec"]["groups"]
+    watched.write_past(folder, {leaf.path[0]: 10 for leaf in pair.taxonomy.leaves})
+    engine = ScriptedEngine(pair.automaton, lambda allowed: (rng.choice(allowed), -rng.random() / 4))
+    with watched.app(pair, engine) as app, watched.prometheus(folder, groups, [app]) as address:
+        until = time.monotonic() + TRAFFIC_S
+        with httpx.Client(base_url=f"http://{app}") as client:
+            while time.monotonic() < until:
+                assert client.post("/v1/route", json={"comment": COMMENT}).status_code == 200
+                client.post("/v1/route", json={"comment": ""})
+                time.sleep(0.05)
+        yield address

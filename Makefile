@@ -5,6 +5,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+DEBIAN := chromium prometheus prometheus-alertmanager
 # Consulted only where what pip is configured with has no CPU build of PyTorch.
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
@@ -16,7 +17,7 @@ help:  ## say what there is
 run: setup  ## start the service with the bundled taxonomy and checkpoint
 	@exec $(BIN)/route-feedback serve --host $(HOST) --port $(PORT)
 
-test: setup  ## every test
+test: setup .venv/.debian  ## every test
 	@echo "== tests"
 	@$(BIN)/python -m pytest
 
@@ -42,6 +43,17 @@ setup: .venv/.set-up  ## make .venv from locks/cpu.txt
 	  echo "== vLLM needs libnuma.so.1, installing Debian's libnuma1"; \
 	  { apt-get update -qq && apt-get install -y -qq libnuma1; } > .venv/apt.log 2>&1 \
 	  || { cat .venv/apt.log; echo "Install the package libnuma1 (as root: apt-get install libnuma1), then again."; exit 1; }; }
+	@touch $@
+
+.venv/.debian: Makefile
+	@missing=$$(for each in $(DEBIAN); do dpkg -s $$each > /dev/null 2>&1 || echo $$each; done | xargs); \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  echo "== installing what tests need from Debian: $$missing"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } \
+	    > .venv/apt.log 2>&1 || tail -3 .venv/apt.log; \
+	elif [ -n "$$missing" ]; then \
+	  echo "== tests that need Debian's $$missing will be skipped (they are installed where make runs as root with apt)"; \
+	fi
 	@touch $@
 
 checkpoint: setup  ## train the bundled checkpoint anew into runs/bundled

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,9 @@ from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.comments import LabelledComment, Span, write_comments
 from taxonomy.labels import LEVELS
+from tests import needed
 from train.corpus import Corpus, load_phrasebook
 
-CHROMIUM = shutil.which("chromium")
 GOLD = list(Corpus(load_phrasebook(), "test").comments(60))
 SURE = {name: 0.9 - n / 10 for n, name in enumerate([*LEVELS, "emotion"])}
 
@@ -140,12 +139,12 @@ def test_the_command_writes_the_files(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["eval", "report", gold, pred, f"--baseline={BUNDLED_CHECKPOINT}", f"--out={out}"]) == 2
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine (apt-get install chromium)")
 def test_a_real_browser_shows_it_without_a_network(folder: Path, value: dict[str, Any], tmp_path: Path) -> None:
+    chromium = needed.program("chromium", "chromium")
     picture = tmp_path / "report.png"
 
     def browse(*arguments: str) -> str:
-        call = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+        call = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
         offline = ["--proxy-server=http://127.0.0.1:9", "--window-size=1200,2400"]
         page = (folder / "report.html").as_uri()
         done = subprocess.run(

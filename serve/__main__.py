@@ -17,12 +17,14 @@ import httpx
 import uvicorn
 from tqdm import tqdm
 
+from serve.active import Active
+from serve.admin import Admin
 from serve.app import create_app
-from serve.pair import Pair, load_pair
+from serve.pair import Pair
 from serve.router import Router
 from serve.schemas import EXAMPLE, response_of
 from serve.settings import Settings, load_settings
-from serve.start import start_router
+from serve.start import First, first_pair, start_router, swap_of
 from taxonomy import program
 from taxonomy.errors import CallWrong, DataInvalid, EngineFailed, RouteFeedbackError
 
@@ -66,19 +68,18 @@ def _serve(given: argparse.Namespace) -> int:
             where = f"{settings.host}:{settings.port}"
             raise CallWrong(f"cannot listen on {where} ({error.strerror}); choose another --port or --host") from error
         # A wrong checkpoint or taxonomy is named before the engine's half minute.
-        pair = load_pair(settings)
-        print(f"route-feedback: loading {settings.checkpoint} (about a minute)", file=sys.stderr, flush=True)
+        first = first_pair(settings)
+        print(f"route-feedback: loading {first.pair.model} (about a minute)", file=sys.stderr, flush=True)
         address = f"http://{settings.host}:{listening.getsockname()[1]}"
-        asyncio.run(_serving(settings, pair, listening, address))
+        asyncio.run(_serving(settings, first, listening, address))
     return 0
 
 
-async def _serving(settings: Settings, pair: Pair, listening: socket.socket, address: str) -> None:
-    router = await start_router(settings, pair)
-    config = uvicorn.Config(
-        create_app(router), log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S
-    )
-    await _Announcing(config, _ready(address, pair)).serve(sockets=[listening])
+async def _serving(settings: Settings, first: First, listening: socket.socket, address: str) -> None:
+    active = Active(await start_router(settings, first.pair, first.fingerprint))
+    app = create_app(active, Admin(swap_of(settings, active), settings.admin_key))
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S)
+    await _Announcing(config, _ready(address, first.pair)).serve(sockets=[listening])
 
 
 class _Announcing(uvicorn.Server):
@@ -128,7 +129,7 @@ async def _route_all(given: argparse.Namespace, requests: list[dict[str, Any]]) 
         async with httpx.AsyncClient(base_url=given.url, timeout=600) as client:
             return await _write(given.out, requests, lambda request: _ask_service(client, request))
     settings = _settings(given)
-    router = await start_router(settings, load_pair(settings))
+    router = await start_router(settings, *first_pair(settings))
     try:
         return await _write(given.out, requests, lambda request: _ask_router(router, request))
     finally:

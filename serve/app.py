@@ -17,11 +17,14 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve import problems
-from serve.router import Router
+from serve.active import Active
+from serve.admin import Admin
+from serve.admin import install as install_admin
 from serve.schemas import Problem, RouteRequest, RouteResponse, response_of, taxonomy_json
 from taxonomy.errors import ClientGone, CommentTooLong, NotReady, RequestInvalid
 
 T = TypeVar("T")
+NOBODY: Final = Admin(swap=None, key=None)
 BODY_FACTOR: Final = 16
 """Bytes of body for each allowed character: JSON may escape one in 12, and the other fields need room."""
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
@@ -37,26 +40,27 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def create_app(router: Router) -> FastAPI:
-    """The app over a started router, whose engine it closes when it ends."""
+def create_app(active: Active, admin: Admin = NOBODY) -> FastAPI:
+    """The app over a started router, or what takes its place; it closes the engine when it ends."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.router = router
+        app.state.active = active
         try:
             yield
         finally:
-            app.state.router = None
-            await router.close()
+            app.state.active = None
+            await admin.stop()
+            await active.router.close()
 
     app = FastAPI(
         title="route-feedback",
         summary="A customer comment in, routed segments out.",
         version="1",
         lifespan=lifespan,
-        openapi_tags=[{"name": "route"}, {"name": "probes"}],
+        openapi_tags=[{"name": "route"}, {"name": "checkpoints"}, {"name": "probes"}],
     )
-    app.state.router = None
+    app.state.active = None
     app.add_middleware(_Named)
     problems.install(app)
     app.post(
@@ -72,6 +76,7 @@ def create_app(router: Router) -> FastAPI:
         },
     )(route)
     app.get("/v1/taxonomy", tags=["route"], responses={503: _PROBLEMS[503]})(get_taxonomy)
+    install_admin(app, admin)
     app.get("/livez", tags=["probes"], response_class=PlainTextResponse)(livez)
     app.get("/readyz", tags=["probes"], response_class=PlainTextResponse, responses={503: _PROBLEMS[503]})(readyz)
     return app
@@ -97,12 +102,14 @@ class _Named:
 
 async def route(request: Request) -> Response:
     """Cut one comment into segments; give each a path in the taxonomy, an emotion, probabilities and a team."""
-    router = _router(request)
-    asked = await _asked(request, router.max_comment)
+    active = _active(request)
+    asked = await _asked(request, active.router.max_comment)
     seconds = asked.deadline_ms / 1000 if asked.deadline_ms else None
     key = request.headers.get("authorization", "")
-    answer = await _unless_gone(request, router.route(asked.comment, key, seconds))
-    response = response_of(answer, router.pair, asked.id or request.state.request_id, dict(asked.metadata))
+    # Borrowed after the body has come: a slow sender holds up no swap.
+    with active.borrowed() as router:
+        answer = await _unless_gone(request, router.route(asked.comment, key, seconds))
+        response = response_of(answer, router.pair, asked.id or request.state.request_id, dict(asked.metadata))
     # Given the model, FastAPI would check and copy it once more, which takes longer than all else here.
     return Response(response.model_dump_json(exclude_none=True), media_type="application/json")
 
@@ -146,7 +153,7 @@ async def _asked(request: Request, max_comment: int) -> RouteRequest:
 
 async def get_taxonomy(request: Request) -> JSONResponse:
     """The active taxonomy: its version, its depth and every leaf with its team and workflow."""
-    return JSONResponse(taxonomy_json(_router(request).pair.taxonomy))
+    return JSONResponse(taxonomy_json(_active(request).router.pair.taxonomy))
 
 
 async def livez() -> str:
@@ -156,12 +163,12 @@ async def livez() -> str:
 
 async def readyz(request: Request) -> str:
     """The service takes traffic."""
-    _router(request)
+    _active(request)
     return "ok"
 
 
-def _router(request: Request) -> Router:
-    router: Router | None = request.app.state.router
-    if router is None:
+def _active(request: Request) -> Active:
+    active: Active | None = request.app.state.active
+    if active is None:
         raise NotReady("the service is starting or stopping")
-    return router
+    return active

@@ -8,7 +8,7 @@ from typing import Final
 
 from serve.admission import Admission
 from serve.answer import Answer, answer_of
-from serve.engine import Engine, Task
+from serve.engine import Decoded, Engine, Task
 from serve.pair import Pair
 from serve.settings import Settings
 from taxonomy.chunks import chunks
@@ -31,6 +31,11 @@ class Router:
         self._longest_closing = pair.automaton.longest_closing
 
     @property
+    def engine_kind(self) -> str:
+        """The engine's device and dtype."""
+        return self._engine.kind
+
+    @property
     def max_comment(self) -> int:
         """Longest comment, in Unicode code points."""
         return self._settings.max_comment
@@ -48,9 +53,14 @@ class Router:
         except TimeoutError:
             raise DeadlinePassed(f"deadline_ms: {round((seconds or 0) * 1000)} ms have passed") from None
 
+    async def decoded(self, comment: str) -> tuple[Task, Decoded]:
+        """What the engine decides on a comment, past the queue, with what it was asked. Raises EngineFailed."""
+        task = self.task(comment)
+        return task, await self._engine.decode(task)
+
     async def warm(self) -> None:
         """Load what loads on first use, so that the first customer does not wait for it. Raises EngineFailed."""
-        await self._engine.decode(self.task(WARM_UP))
+        await self.decoded(WARM_UP)
 
     async def close(self) -> None:
         """Free the engine."""

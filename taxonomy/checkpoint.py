@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any, Final
@@ -11,6 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from taxonomy.errors import CheckpointInvalid
+from taxonomy.fingerprint import Fingerprint
 from taxonomy.labels import CheckpointId
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
 from taxonomy.tree import Taxonomy
@@ -23,6 +25,7 @@ class Manifest(BaseModel):
 
     version: hash of the files. files: SHA-256 of each. data: hash and size of each data set by its role.
     scores: what was measured, by name. training: how long it took and on what.
+    fingerprint: how the engine proves that it serves this. gate: the gate's record, with its verdict.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,6 +40,8 @@ class Manifest(BaseModel):
     data: dict[str, dict[str, Any]]
     training: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
+    fingerprint: Fingerprint | None = None
+    gate: dict[str, Any] | None = None
 
 
 def hashes(folder: FilePath) -> dict[str, str]:
@@ -52,8 +57,8 @@ def version_of(files: Mapping[str, str]) -> CheckpointId:
 
 
 def publish(folder: FilePath, manifest: Manifest) -> None:
-    """Write the manifest last, by rename: a directory without one is no checkpoint."""
-    unfinished = folder / f".{MANIFEST}.unfinished"
+    """Write the manifest last, by rename: a directory without one is no checkpoint. Several may do so at once."""
+    unfinished = folder / f".{MANIFEST}.{uuid.uuid4().hex}.unfinished"
     unfinished.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     unfinished.replace(folder / MANIFEST)
 

@@ -41,6 +41,14 @@ NEXT: Final[Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
     }
 )
 
+
+def followed(old: Phase, new: Phase) -> Phase:
+    """The new phase. Raises ValueError where the table has no such arrow."""
+    if new not in NEXT[old]:
+        raise ValueError(f"{old} is not followed by {new}")
+    return new
+
+
 LIMITS_S: Final[Mapping[Phase, float]] = MappingProxyType(
     {
         Phase.RESOLVING: 30,

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from serve.active import Active
 from serve.fingerprint import verify
 from serve.pair import Pair, pair_of
-from serve.phases import LIMITS_S, NEXT, Phase
+from serve.phases import LIMITS_S, Phase, followed
 from serve.registry import Registry
 from serve.router import Router
 from taxonomy.errors import SwapFailed, SwapRefused
@@ -176,10 +176,8 @@ class Swap:
             self._took(phase, time.monotonic() - started)
 
     def _go(self, phase: Phase) -> None:
-        if phase not in NEXT[self.phase]:
-            raise ValueError(f"{self.phase} is not followed by {phase}")
+        self.phase = followed(self.phase, phase)
         log.info("activation: %s", phase)
-        self.phase = phase
 
     def _took(self, phase: Phase, seconds: float) -> None:
         before = self.report.seconds if self.report else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -10,25 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from serve.admin import Admin
 from serve.app import create_app
+from serve.checkpoint_commands import main
 from serve.pair import Pair
 from serve.router import Router
-from serve.settings import Settings, load_settings
+from serve.settings import load_settings
+from serve.start import first_pair
 from serve.swap import Swap
-from taxonomy.errors import CallWrong
-from tests.house import COMMENT, House, house_in
+from taxonomy.errors import CallWrong, RegistryFailed
+from tests.checkpoints import WEIGHTS
+from tests.house import COMMENT, House
 
 KEY = "a key for the tests"
 AS_ADMIN = {"Authorization": f"Bearer {KEY}"}
-
-
-@pytest.fixture
-def house(tmp_path: Path, settings: Settings) -> House:
-    return house_in(tmp_path, settings)
 
 
 def client_of(house: House, swap: Swap | None, key: str | None = KEY) -> TestClient:
@@ -162,6 +162,55 @@ def test_a_service_that_stops_in_the_middle_closes_both_engines(house: House) ->
     with client_of(house, house.swapping(load)) as client:
         assert client.post(f"/v1/checkpoints/{house.two}/activate").status_code == 202
     assert all(engine.closed for engine in house.engines.values())
+
+
+@pytest.fixture
+def served(house: House) -> Iterator[str]:
+    """The address of the service over a real socket."""
+    app = create_app(house.active, Admin(house.swap, SecretStr(KEY)))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+def test_the_command_asks_a_running_service_and_follows_it_to_the_end(
+    served: str, house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ROUTE_FEEDBACK_ADMIN_KEY", raising=False)
+    assert main(["checkpoint", "activate", house.two, "--url", served]) == 1
+    assert "takes the admin key" in capsys.readouterr().err
+    monkeypatch.setenv("ROUTE_FEEDBACK_ADMIN_KEY", KEY)
+    assert main(["checkpoint", "activate", house.two, "--url", served, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["outcome"] == "active"
+    assert house.registry.read().active == house.two
+    assert main(["checkpoint", "rollback", "--url", served]) == 0
+    assert f"{house.one} is active, instead of {house.two}" in capsys.readouterr().out
+    weights = house.registry.folder(house.two) / WEIGHTS
+    weights.write_bytes(b"")
+    assert main(["checkpoint", "activate", house.two, "--url", served]) == 1
+    assert "model.safetensors is altered" in capsys.readouterr().err
+
+
+def test_a_service_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["checkpoint", "rollback", "--url", "http://127.0.0.1:9"]) == 1
+    assert "http://127.0.0.1:9 did not answer" in capsys.readouterr().err
+
+
+def test_a_service_starts_on_the_registrys_active_version(house: House) -> None:
+    settings = house.settings.model_copy(update={"registry": house.registry.root})
+    first = first_pair(settings)
+    assert (first.pair.checkpoint, first.fingerprint) == (house.one, house.registry.manifest(house.one).fingerprint)
+    empty = house.registry.root.with_name("empty")
+    empty.mkdir()
+    first = first_pair(settings.model_copy(update={"registry": empty}))
+    assert (first.pair.model, first.fingerprint) == (settings.checkpoint, None)
+    with pytest.raises(RegistryFailed):
+        first_pair(settings.model_copy(update={"registry": empty / "gone"}))
 
 
 def test_the_settings_of_a_swap_are_checked(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def real(pair: Pair, settings: Settings, weights: Path = BUNDLED_CHECKPOINT) -> 
     return Router(pair, TorchEngine(pair.automaton, weights), settings, context=32_768)
 
 
-def spoilt(folder: Path, tensor: str, spoil: Callable[[torch.Tensor], None]) -> Path:
+def spoilt(folder: Path, tensor: str, spoil: Callable[[torch.Tensor], object]) -> Path:
     """The bundled checkpoint with one tensor changed in its real file."""
     shutil.copytree(BUNDLED_CHECKPOINT, folder)
     weights = load_file(BUNDLED_CHECKPOINT / WEIGHTS)
@@ -208,11 +208,11 @@ def test_one_bit_flipped_in_one_tensor_of_the_real_model_is_seen(
         asyncio.run(verify(real(pair, settings, folder), of_the_model))
 
 
-def test_one_matrix_of_another_checkpoint_in_the_real_model_is_seen(
-    pair: Pair, settings: Settings, of_the_model: Fingerprint, tmp_path: Path
+@pytest.mark.parametrize("tensor", ["layers.0.mlp.up_proj", "layers.0.self_attn.o_proj", "layers.1.self_attn.v_proj"])
+def test_one_matrix_that_was_never_loaded_into_the_real_model_is_seen(
+    pair: Pair, settings: Settings, of_the_model: Fingerprint, tmp_path: Path, tensor: str
 ) -> None:
-    """Half-loaded weights: the matrix is a tenth larger than the right one."""
-    folder = spoilt(tmp_path / "spoilt", "model.layers.1.mlp.down_proj.weight", lambda matrix: matrix.mul_(1.1))
+    folder = spoilt(tmp_path / "spoilt", f"model.{tensor}.weight", torch.Tensor.zero_)
     with pytest.raises(FingerprintDiffers):
         asyncio.run(verify(real(pair, settings, folder), of_the_model))
 

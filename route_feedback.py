@@ -6,14 +6,14 @@ import sys
 from importlib import import_module
 
 ROOMS = {
-    "serve": ("serve", "the service over HTTP"),
-    "route": ("serve", "route a comment or a file without HTTP, or by asking a running service"),
-    "taxonomy": ("taxonomy", "validate, stats, convert, diff, migrate"),
-    "checkpoint": ("taxonomy", "verify a checkpoint directory"),
-    "train": ("train", "make a checkpoint from a recipe"),
-    "corpus": ("train", "write comments of the bundled corpus, or its card"),
-    "eval": ("eval", "score predictions"),
-    "bench": ("eval", "how fast, beside vLLM as it comes"),
+    "serve": ("serve.__main__", "the service over HTTP"),
+    "route": ("serve.__main__", "route a comment or a file without HTTP, or by asking a running service"),
+    "taxonomy": ("taxonomy.__main__", "validate, stats, convert, diff, migrate"),
+    "checkpoint": ("serve.checkpoint_commands", "verify a checkpoint; the registry: which serves, and which served"),
+    "train": ("train.__main__", "make a checkpoint from a recipe"),
+    "corpus": ("train.__main__", "write comments of the bundled corpus, or its card"),
+    "eval": ("eval.__main__", "score predictions"),
+    "bench": ("eval.__main__", "how fast, beside vLLM as it comes"),
 }
 
 
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given[0] not in ROOMS:
         print(f"route-feedback: there is no command {given[0]!r}\n\n{_help()}", file=sys.stderr)
         return 2
-    room = import_module(f"{ROOMS[given[0]][0]}.__main__")
+    room = import_module(ROOMS[given[0]][0])
     code: int = room.main(given)
     return code
 

@@ -19,13 +19,15 @@ from prometheus_client import REGISTRY, disable_created_metrics
 from tqdm import tqdm
 
 from serve import logs
+from serve.active import Active
+from serve.admin import Admin
 from serve.app import DEAD, create_app
 from serve.metrics import Metrics
-from serve.pair import Pair, load_pair
+from serve.pair import Pair
 from serve.router import Router
 from serve.schemas import EXAMPLE, response_of
 from serve.settings import Settings, load_settings
-from serve.start import start_router
+from serve.start import First, first_pair, start_router, swap_of
 from taxonomy import program
 from taxonomy.errors import CallWrong, DataInvalid, EngineFailed, RouteFeedbackError
 
@@ -64,10 +66,10 @@ def _serve(given: argparse.Namespace) -> int:
     logs.configure(settings.log)
     with _listening(settings) as listening:
         # A wrong checkpoint or taxonomy is named before the engine's half minute.
-        pair = load_pair(settings)
-        print(f"route-feedback: loading {settings.checkpoint} (about a minute)", file=sys.stderr, flush=True)
+        first = first_pair(settings)
+        print(f"route-feedback: loading {first.pair.model} (about a minute)", file=sys.stderr, flush=True)
         address = f"http://{settings.host}:{listening.getsockname()[1]}"
-        asyncio.run(_serving(settings, pair, listening, address))
+        asyncio.run(_serving(settings, first, listening, address))
     return 0
 
 
@@ -86,14 +88,15 @@ def _listening(settings: Settings) -> socket.socket:
     return listening
 
 
-async def _serving(settings: Settings, pair: Pair, listening: socket.socket, address: str) -> None:
+async def _serving(settings: Settings, first: First, listening: socket.socket, address: str) -> None:
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series, and nothing here reads them
     # vLLM, where its statistics are switched on, registers its own metrics there too.
-    router = await start_router(settings, pair, Metrics(REGISTRY))
+    active = Active(await start_router(settings, *first, Metrics(REGISTRY)))
+    app = create_app(active, Admin(swap_of(settings, active), settings.admin_key))
     config = uvicorn.Config(
-        create_app(router), log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S
+        app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S
     )
-    server = _Server(config, _ready(address, pair), router)
+    server = _Server(config, _ready(address, first.pair), active)
     await server.serve(sockets=[listening])
     if server.has_lost_engine:
         raise EngineFailed(DEAD)
@@ -102,14 +105,14 @@ async def _serving(settings: Settings, pair: Pair, listening: socket.socket, add
 class _Server(uvicorn.Server):
     """A server that says when it listens, and does not outlive its engine."""
 
-    def __init__(self, config: uvicorn.Config, announcement: str, router: Router) -> None:
+    def __init__(self, config: uvicorn.Config, announcement: str, active: Active) -> None:
         super().__init__(config)
         self._announcement = announcement
-        self._router = router
+        self._active = active
         self.has_lost_engine = False
 
     async def on_tick(self, counter: int) -> bool:
-        self.has_lost_engine = not self._router.is_alive
+        self.has_lost_engine = not self._active.router.is_alive
         return await super().on_tick(counter) or self.has_lost_engine
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -152,7 +155,7 @@ async def _route_all(given: argparse.Namespace, requests: list[dict[str, Any]]) 
         async with httpx.AsyncClient(base_url=given.url, timeout=600) as client:
             return await _write(given.out, requests, lambda request: _ask_service(client, request))
     settings = _settings(given)
-    router = await start_router(settings, load_pair(settings))
+    router = await start_router(settings, *first_pair(settings))
     try:
         return await _write(given.out, requests, lambda request: _ask_router(router, request))
     finally:

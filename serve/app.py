@@ -17,13 +17,16 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve import logs, problems
+from serve.active import Active
+from serve.admin import Admin
+from serve.admin import install as install_admin
 from serve.outcomes import exposed, watched
-from serve.router import Router
 from serve.schemas import Problem, RouteRequest, RouteResponse, response_of, taxonomy_json
 from taxonomy.errors import ClientGone, CommentTooLong, EngineFailed, NotReady, RequestInvalid
 
 T = TypeVar("T")
 DEAD: Final = "the engine has died; the service has to be started again"
+NOBODY: Final = Admin(swap=None, key=None)
 BODY_FACTOR: Final = 16
 """Bytes of body for each allowed character: JSON may escape one in 12, and the other fields need room."""
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
@@ -39,26 +42,27 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def create_app(router: Router) -> FastAPI:
-    """The app over a started router, whose engine it closes when it ends."""
+def create_app(active: Active, admin: Admin = NOBODY) -> FastAPI:
+    """The app over a started router, or what takes its place; it closes the engine when it ends."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.router = router
+        app.state.active = active
         try:
             yield
         finally:
-            app.state.router = None
-            await router.close()
+            app.state.active = None
+            await admin.stop()
+            await active.router.close()
 
     app = FastAPI(
         title="route-feedback",
         summary="A customer comment in, routed segments out.",
         version="1",
         lifespan=lifespan,
-        openapi_tags=[{"name": "route"}, {"name": "probes"}],
+        openapi_tags=[{"name": "route"}, {"name": "checkpoints"}, {"name": "probes"}],
     )
-    app.state.router = None
+    app.state.active = None
     app.add_middleware(_Named)
     problems.install(app)
     app.post(
@@ -72,10 +76,11 @@ def create_app(router: Router) -> FastAPI:
                 "content": {"application/json": {"schema": RouteRequest.model_json_schema()}},
             }
         },
-    )(watched(route, router.metrics))
+    )(watched(route, active.metrics))
     app.get("/v1/taxonomy", tags=["route"], responses={503: _PROBLEMS[503]})(get_taxonomy)
-    app.get("/metrics", tags=["probes"], response_class=PlainTextResponse)(exposed(router.metrics))
+    app.get("/metrics", tags=["probes"], response_class=PlainTextResponse)(exposed(active.metrics))
     app.get("/livez", tags=["probes"], response_class=PlainTextResponse, responses={503: _PROBLEMS[503]})(livez)
+    install_admin(app, admin)
     app.get("/readyz", tags=["probes"], response_class=PlainTextResponse, responses={503: _PROBLEMS[503]})(readyz)
     return app
 
@@ -101,12 +106,14 @@ class _Named:
 
 async def route(request: Request) -> Response:
     """Cut one comment into segments; give each a path in the taxonomy, an emotion, probabilities and a team."""
-    router = _router(request)
-    asked = await _asked(request, router.max_comment)
+    active = _active(request)
+    asked = await _asked(request, active.router.max_comment)
     seconds = asked.deadline_ms / 1000 if asked.deadline_ms else None
     key = request.headers.get("authorization", "")
-    answer = await _unless_gone(request, router.route(asked.comment, key, seconds))
-    response = response_of(answer, router.pair, asked.id or request.state.request_id, dict(asked.metadata))
+    # Borrowed after the body has come: a slow sender holds up no swap.
+    with active.borrowed() as router:
+        answer = await _unless_gone(request, router.route(asked.comment, key, seconds))
+        response = response_of(answer, router.pair, asked.id or request.state.request_id, dict(asked.metadata))
     # Given the model, FastAPI would check and copy it once more, which takes longer than all else here.
     return Response(response.model_dump_json(exclude_none=True), media_type="application/json")
 
@@ -150,27 +157,27 @@ async def _asked(request: Request, max_comment: int) -> RouteRequest:
 
 async def get_taxonomy(request: Request) -> JSONResponse:
     """The active taxonomy: its version, its depth and every leaf with its team and workflow."""
-    return JSONResponse(taxonomy_json(_router(request).pair.taxonomy))
+    return JSONResponse(taxonomy_json(_active(request).router.pair.taxonomy))
 
 
 async def livez(request: Request) -> str:
     """The process runs, and its engine with it: what is not alive has to be started again."""
-    router: Router | None = request.app.state.router
-    if router and not router.is_alive:
+    active: Active | None = request.app.state.active
+    if active and not active.router.is_alive:
         raise EngineFailed(DEAD)
     return "ok"
 
 
 async def readyz(request: Request) -> str:
     """The service takes traffic."""
-    _router(request)
+    _active(request)
     return "ok"
 
 
-def _router(request: Request) -> Router:
-    router: Router | None = request.app.state.router
-    if router is None:
+def _active(request: Request) -> Active:
+    active: Active | None = request.app.state.active
+    if active is None:
         raise NotReady("the service is starting or stopping")
-    if not router.is_alive:
+    if not active.router.is_alive:
         raise NotReady(DEAD)
-    return router
+    return active

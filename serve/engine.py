@@ -38,11 +38,14 @@ class Engine(Protocol):
     """Decodes tasks greedily, as many at once as it is given.
 
     `decode` raises EngineFailed; cancelling it frees what the task held. `close` may be called twice. What is not alive
-    will never decode again.
+    will never decode again. kind: its device and dtype, such as cpu/float32; on them depends how exactly
+    log-probabilities repeat.
     """
 
     @property
     def is_alive(self) -> bool: ...
+    @property
+    def kind(self) -> str: ...
     async def decode(self, task: Task) -> Decoded: ...
     async def close(self) -> None: ...
 
@@ -52,6 +55,8 @@ Choose = Callable[[tuple[int, ...]], tuple[int, float]]
 
 class ScriptedEngine:
     """An engine without a model: at every decision `choose` picks among the allowed tokens, with a log-probability."""
+
+    kind = "scripted/float32"
 
     def __init__(self, automaton: Automaton, choose: Choose) -> None:
         self._automaton = automaton

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from serve.admission import Admission
 from serve.answer import Answer, answer_of
-from serve.engine import Engine, Task
+from serve.engine import Decoded, Engine, Task
 from serve.metrics import Metrics
 from serve.pair import Pair
 from serve.settings import Settings
@@ -35,13 +35,17 @@ class Router:
         self._context = context
         self.admission = Admission(settings.max_num_seqs, settings.max_waiting)
         self.metrics = metrics or Metrics(CollectorRegistry())
-        self.metrics.serving(pair, self.admission)
         self._longest_closing = pair.automaton.longest_closing
 
     @property
     def is_alive(self) -> bool:
         """Whether the engine can still answer."""
         return self._engine.is_alive
+
+    @property
+    def engine_kind(self) -> str:
+        """The engine's device and dtype."""
+        return self._engine.kind
 
     @property
     def max_comment(self) -> int:
@@ -74,9 +78,14 @@ class Router:
         self.metrics.answered(answer)
         return answer
 
+    async def decoded(self, comment: str) -> tuple[Task, Decoded]:
+        """What the engine decides on a comment, past the queue, with what it was asked. Raises EngineFailed."""
+        task = self.task(comment)
+        return task, await self._engine.decode(task)
+
     async def warm(self) -> None:
         """Load what loads on first use, so that the first customer does not wait for it. Raises EngineFailed."""
-        await self._engine.decode(self.task(WARM_UP))
+        await self.decoded(WARM_UP)
 
     async def close(self) -> None:
         """Free the engine."""

@@ -8,9 +8,10 @@ from pathlib import Path as FilePath
 from typing import Annotated, Any, Final
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from serve.logs import Form
+from serve.phases import Phase
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.chunks import MAX_CHUNKS
 from taxonomy.errors import CallWrong
@@ -37,6 +38,10 @@ class Settings(BaseModel):
     max_waiting: comments that may wait for their turn.
     log: lines for people (text) or for machines (json), the latter with one for every request.
     cache: where compiled taxonomies are kept. engine: any of vLLM's engine arguments, by name; they go before ours.
+    registry: a directory of checkpoint versions; the active one serves, and `checkpoint` only where there is none.
+    admin_key: the bearer key that may change checkpoints; without one nobody may over HTTP.
+    gate_key: the key that the gate's decisions must be signed with (`GATE_KEY` there); without one unsigned ones do.
+    swap_limits_s: seconds that a phase of an activation may take, by its name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +58,10 @@ class Settings(BaseModel):
     log: Form = "text"
     cache: FilePath = FilePath("~/.cache/route-feedback")
     engine: Annotated[dict[str, Any], BeforeValidator(_parsed)] = {}
+    registry: FilePath | None = None
+    admin_key: Annotated[SecretStr, Field(min_length=16)] | None = None
+    gate_key: SecretStr | None = None
+    swap_limits_s: Annotated[dict[Phase, Annotated[float, Field(gt=0)]], BeforeValidator(_parsed)] = {}
 
 
 def load_settings(environment: Mapping[str, str], file: FilePath | None = None, **given: Any) -> Settings:

@@ -1,21 +1,97 @@
-"""The composition root: settings and a pair in, a router on a real engine out."""
+"""The composition root: settings in, a router on a real engine out, and what swaps it for another."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from typing import NamedTuple
+
+from serve.active import Active
+from serve.fingerprint import verify
 from serve.metrics import Metrics
-from serve.pair import Pair
+from serve.pair import Pair, load_pair, pair_of
+from serve.phases import LIMITS_S
+from serve.registry import Registry
 from serve.router import Router
 from serve.settings import Settings
+from serve.swap import Swap
 from serve.vllm_engine import VllmEngine
+from taxonomy.fingerprint import Fingerprint
+
+log = logging.getLogger(__name__)
 
 
-async def start_router(settings: Settings, pair: Pair, metrics: Metrics | None = None) -> Router:
-    """Start an engine on the pair's model and warm it. Raises EngineFailed before it takes traffic."""
-    engine = VllmEngine(pair, settings)
-    router = Router(pair, engine, settings, engine.context, metrics)
+class First(NamedTuple):
+    """The pair to begin with; one from the registry has a fingerprint to be verified."""
+
+    pair: Pair
+    fingerprint: Fingerprint | None
+
+
+def first_pair(settings: Settings) -> First:
+    """The registry's active pair, or the settings' where there is none.
+
+    Raises TaxonomyInvalid, CheckpointInvalid, RegistryFailed or CallWrong.
+    """
+    registry = _registry(settings)
+    if registry is None or (checkpoint := registry.read().active) is None:
+        return First(load_pair(settings), None)
+    manifest, taxonomy = registry.manifest(checkpoint), registry.taxonomy(checkpoint)
+    pair = pair_of(str(registry.folder(checkpoint)), taxonomy, settings.cache.expanduser())
+    return First(pair, manifest.fingerprint)
+
+
+def _registry(settings: Settings) -> Registry | None:
+    key = settings.gate_key.get_secret_value() if settings.gate_key else ""
+    return Registry(settings.registry, key) if settings.registry else None
+
+
+async def start_router(
+    settings: Settings, pair: Pair, fingerprint: Fingerprint | None = None, metrics: Metrics | None = None
+) -> Router:
+    """Start an engine on the pair's model, warm it, and verify it where there is a fingerprint.
+
+    Raises EngineFailed or FingerprintDiffers before it takes traffic.
+    """
+    router = await load_router(settings, pair, metrics)
     try:
         await router.warm()
+        if fingerprint:
+            await verify(router, fingerprint)
     except BaseException:
-        await engine.close()
+        await router.close()
         raise
     return router
+
+
+async def load_router(settings: Settings, pair: Pair, metrics: Metrics | None = None) -> Router:
+    """Start an engine on the pair's model, in a thread: what serves meanwhile goes on serving. Raises EngineFailed."""
+    loading = asyncio.ensure_future(asyncio.to_thread(VllmEngine, pair, settings))
+    try:
+        engine = await asyncio.shield(loading)
+    except asyncio.CancelledError:
+        # A thread cannot be stopped: the engine that it may still bring is closed when it comes.
+        loading.add_done_callback(_closed_late)
+        raise
+    return Router(pair, engine, settings, engine.context, metrics)
+
+
+def _closed_late(loading: asyncio.Future[VllmEngine]) -> None:
+    if loading.cancelled() or loading.exception():
+        return
+    log.warning("an engine came after its activation was given up; it is closed")
+    closing = asyncio.ensure_future(loading.result().close())
+    closing.add_done_callback(lambda done: done.exception())
+
+
+def swap_of(settings: Settings, active: Active) -> Swap | None:
+    """What activates checkpoints of the settings' registry; None where they name none."""
+    registry = _registry(settings)
+    if registry is None:
+        return None
+
+    def load(pair: Pair) -> asyncio.Future[Router]:
+        return asyncio.ensure_future(load_router(settings, pair, active.metrics))
+
+    limits = {**LIMITS_S, **settings.swap_limits_s}
+    return Swap(active, registry, load, settings.cache.expanduser(), limits)

@@ -43,6 +43,7 @@ class VllmEngine:
             additional_config={AUTOMATON: str(pair.automaton_file)},
         )
         self.context: int = self._llm.model_config.max_model_len
+        self.kind = _kind(self._llm.model_config.dtype)
 
     async def decode(self, task: Task) -> Decoded:
         from vllm import SamplingParams  # noqa: PLC0415
@@ -116,6 +117,12 @@ def _started(model: str, settings: Settings, worker: str | None = None, **option
         return AsyncLLM.from_engine_args(arguments)
     except Exception as error:
         raise EngineFailed(f"vLLM could not start on {model}: {_one_line(error)}") from error
+
+
+def _kind(dtype: Any) -> str:
+    from vllm.platforms import current_platform  # noqa: PLC0415
+
+    return f"{current_platform.device_type}/{str(dtype).removeprefix('torch.')}"
 
 
 def cpu_dtype(cpuinfo: FilePath = FilePath("/proc/cpuinfo")) -> str:

@@ -1,4 +1,4 @@
-"""`route-feedback taxonomy ...` and `route-feedback checkpoint ...`."""
+"""`route-feedback taxonomy ...`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path as FilePath
 
 from taxonomy import formats, program
 from taxonomy.bundled import BUNDLED_TAXONOMY
-from taxonomy.checkpoint import read_manifest, verify
 from taxonomy.comments import read_comments, write_comments
 from taxonomy.diff import changed_fields, diff, migrated
 from taxonomy.errors import TaxonomyInvalid
@@ -20,7 +19,6 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="route-feedback")
     rooms = parser.add_subparsers(required=True)
     _taxonomy(rooms.add_parser("taxonomy", help="taxonomy files: YAML, CSV, XLSX, JSON"))
-    _checkpoint(rooms.add_parser("checkpoint", help="checkpoint directories"))
     return program.run(parser, arguments)
 
 
@@ -51,14 +49,6 @@ def _taxonomy(parser: argparse.ArgumentParser) -> None:
     migrate.add_argument("--to", dest="new", type=FilePath, required=True)
     migrate.add_argument("--out", type=FilePath, required=True)
     migrate.set_defaults(run=_migrate)
-
-
-def _checkpoint(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("verify", help="every file is there and as it was published")
-    command.add_argument("folder", type=FilePath)
-    command.add_argument("--json", action="store_true")
-    command.set_defaults(run=_verify)
 
 
 def _validate(given: argparse.Namespace) -> int:
@@ -123,16 +113,6 @@ def _migrate(given: argparse.Namespace) -> int:
         print(f"{homeless} segments need a new label; {given.out} is not written", file=sys.stderr)
         return 1
     print(f"{given.out}: {write_comments(out, given.out)} comments for {new.version}")
-    return 0
-
-
-def _verify(given: argparse.Namespace) -> int:
-    manifest = read_manifest(given.folder)
-    verify(given.folder, manifest)
-    text = (
-        f"{given.folder}: {manifest.version} is whole ({len(manifest.files)} files), for taxonomy {manifest.taxonomy}"
-    )
-    program.tell({"version": manifest.version, "taxonomy": manifest.taxonomy, "whole": True}, text, as_json=given.json)
     return 0
 
 

@@ -14,6 +14,7 @@ from taxonomy.calibration import Calibration
 from taxonomy.decision import Decision
 from taxonomy.errors import CheckpointInvalid
 from taxonomy.files import whole
+from taxonomy.fingerprint import Fingerprint
 from taxonomy.labels import LEVELS, CheckpointId
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
 from taxonomy.tree import Taxonomy
@@ -27,6 +28,7 @@ class Manifest(BaseModel):
     version: hash of the files. files: SHA-256 of each. data: hash and size of each data set by its role.
     scores: what was measured, by name. training: how long it took and on what.
     calibration: what its probabilities are worth. decision: what the gate said of it.
+    fingerprint: how the engine proves that it serves this.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +45,7 @@ class Manifest(BaseModel):
     scores: dict[str, Any] = Field(default_factory=dict)
     calibration: Calibration | None = None
     decision: Decision | None = None
+    fingerprint: Fingerprint | None = None
 
 
 def hashes(folder: FilePath) -> dict[str, str]:
@@ -58,7 +61,7 @@ def version_of(files: Mapping[str, str]) -> CheckpointId:
 
 
 def publish(folder: FilePath, manifest: Manifest) -> None:
-    """Write the manifest last, by rename: a directory without one is no checkpoint."""
+    """Write the manifest last, by rename: a directory without one is no checkpoint. Several may do so at once."""
     with whole(folder / MANIFEST) as part:
         part.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
 

@@ -85,6 +85,38 @@ class CheckpointInvalid(RouteFeedbackError):
     status = 409
 
 
+class CheckpointUnknown(RouteFeedbackError):
+    """The registry has no such version."""
+
+    status = 404
+
+
+class RegistryFailed(RouteFeedbackError):
+    """The registry cannot be read or written now; nothing in it was changed."""
+
+    status, retryable = 503, True
+
+
+class SwapRefused(RouteFeedbackError):
+    """The checkpoint may not be activated, or not now; the active one stays."""
+
+    status = 409
+
+
+class FingerprintDiffers(SwapRefused):
+    """The engine does not decide as its checkpoint did when it was published."""
+
+
+class SwapFailed(RouteFeedbackError):
+    """An activation broke off on the way; the active checkpoint stays."""
+
+
+class NotAllowed(RouteFeedbackError):
+    """The caller may not do this."""
+
+    status = 403
+
+
 class EngineFailed(RouteFeedbackError):
     """The engine could not answer this request."""
 

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
+from serve.active import Active
 from serve.app import create_app
 from serve.engine import Engine, ScriptedEngine
 from serve.pair import Pair, load_pair
@@ -49,7 +50,7 @@ def scripted_router(pair: Pair, scripted: ScriptedEngine, settings: Settings) ->
 @pytest.fixture(scope="session")
 def client(scripted_router: Router) -> Iterator[TestClient]:
     """The app over a scripted engine, for what does not depend on a model."""
-    with TestClient(create_app(scripted_router), raise_server_exceptions=False) as client:
+    with TestClient(create_app(Active(scripted_router)), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -80,7 +81,9 @@ def live(settings: Settings, pair: Pair) -> Iterator[Live]:
 
     async def main() -> None:
         live.router = await start_router(settings, pair)
-        server = uvicorn.Server(uvicorn.Config(create_app(live.router), port=0, log_level="warning", access_log=False))
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(Active(live.router)), port=0, log_level="warning", access_log=False)
+        )
         servers.append(server)
         serving = asyncio.create_task(server.serve())
         while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn offers no event)

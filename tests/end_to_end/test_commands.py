@@ -37,6 +37,7 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         ["eval", "voc"],
         ["eval", "served"],
         ["checkpoint", "verify"],
+        ["checkpoint", "activate"],
     ],
 )
 def test_every_command_has_help(arguments: list[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from serve.__main__ import DRAIN_S
+from serve.active import Active
 from serve.app import create_app
 from serve.metrics import LATENCY_S
 from serve.router import Router
@@ -165,7 +166,7 @@ def test_selectors_find_their_pods_and_the_monitor_its_service(manifests: Sequen
 
 
 def test_ports_and_paths_are_those_of_the_service(manifests: Sequence[Manifest], scripted_router: Router) -> None:
-    paths = {getattr(route, "path", "") for route in create_app(scripted_router).routes}
+    paths = {getattr(route, "path", "") for route in create_app(Active(scripted_router)).routes}
     deployment, service = of_kind(manifests, "Deployment"), of_kind(manifests, "Service")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     (port,) = container["ports"]
@@ -210,6 +211,7 @@ def test_given_settings_arrive_and_a_taxonomy_arrives_whole(render: Render) -> N
 
 def test_the_schema_has_every_setting_that_the_chart_does_not_decide() -> None:
     decided = {"host", "port", "log", "cache", "checkpoint", "taxonomy"}
+    decided |= {"admin_key", "gate_key"}  # no place for keys: they come from a Secret, through `extraEnv`
     assert set(schema()["properties"]["settings"]["properties"]) == set(Settings.model_fields) - decided
 
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from serve.active import Active
 from serve.app import create_app
 from serve.engine import ScriptedEngine
 from serve.pair import Pair
@@ -74,7 +75,7 @@ def test_the_rendered_chart_has_each_dashboard_whole(render: Render) -> None:
 
 
 def test_every_metric_of_a_query_is_exposed_or_recorded(render: Render, scripted_router: Router) -> None:
-    exposed = TestClient(create_app(scripted_router)).get("/metrics").text
+    exposed = TestClient(create_app(Active(scripted_router))).get("/metrics").text
     groups = of_kind(render(profile("gpu")), "PrometheusRule")["spec"]["groups"]
     recorded = {rule.get("record") for group in groups for rule in group["rules"]}
     queries = " ".join(str(query.values[0]) for query in QUERIES)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
+from serve.active import Active
 from serve.app import create_app
 from serve.router import Router
 from tests import needed
@@ -260,7 +261,7 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert(rules: dict[str, A
 def test_rules_and_scalers_name_metrics_that_are_exposed(
     render: Render, rules: dict[str, Any], scripted_router: Router
 ) -> None:
-    exposed = TestClient(create_app(scripted_router)).get("/metrics").text
+    exposed = TestClient(create_app(Active(scripted_router))).get("/metrics").text
     scaler = of_kind(render({"autoscaling": {"kind": "keda"}}), "ScaledObject")["spec"]["triggers"][0]["metadata"]
     named = set(re.findall(r"\broute_feedback_\w+", yaml.safe_dump(rules) + scaler["query"]))
     assert len(named) >= 8

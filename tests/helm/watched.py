@@ -15,6 +15,7 @@ import uvicorn
 import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from serve.active import Active
 from serve.app import create_app
 from serve.engine import Engine
 from serve.metrics import Metrics
@@ -33,7 +34,7 @@ def app(pair: Pair, engine: Engine) -> Iterator[str]:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     router = Router(pair, engine, load_settings({}), 32_768, Metrics(registry))
-    server = uvicorn.Server(uvicorn.Config(create_app(router), port=free_port(), log_level="critical"))
+    server = uvicorn.Server(uvicorn.Config(create_app(Active(router)), port=free_port(), log_level="critical"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -9,6 +9,7 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from serve.__main__ import _listening, _Server
+from serve.active import Active
 from serve.app import DEAD, create_app
 from serve.engine import ScriptedEngine
 from serve.pair import Pair
@@ -27,7 +28,7 @@ def router(pair: Pair, engine: ScriptedEngine, settings: Settings) -> Router:
 
 
 def test_probes_and_answers_say_that_the_engine_has_died(router: Router, engine: ScriptedEngine) -> None:
-    with TestClient(create_app(router)) as client:
+    with TestClient(create_app(Active(router))) as client:
         assert [client.get(probe).status_code for probe in ("/livez", "/readyz")] == [200, 200]
         engine.is_alive = False
         for answer in (client.get("/livez"), client.get("/readyz"), client.post("/v1/route", json={"comment": "ok"})):
@@ -38,7 +39,8 @@ def test_probes_and_answers_say_that_the_engine_has_died(router: Router, engine:
 def test_the_server_ends_with_its_engine(router: Router, engine: ScriptedEngine) -> None:
     async def serve_until_it_dies() -> bool:
         with _listening(load_settings({}, host="127.0.0.1", port=0)) as listening:
-            server = _Server(uvicorn.Config(create_app(router), log_level="warning"), "ready", router)
+            active = Active(router)
+            server = _Server(uvicorn.Config(create_app(active), log_level="warning"), "ready", active)
             asyncio.get_running_loop().call_later(0.3, setattr, engine, "is_alive", False)  # noqa: FBT003
             await asyncio.wait_for(server.serve(sockets=[listening]), 30)
         return server.has_lost_engine

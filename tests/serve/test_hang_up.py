@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+from serve.active import Active
 from serve.app import create_app
 from serve.engine import Decoded, Task
 from serve.pair import Pair
@@ -17,6 +18,7 @@ class Endless:
     """An engine that never answers, and knows how it ended."""
 
     is_alive = True
+    kind = "scripted/float32"
 
     def __init__(self) -> None:
         self.started, self.cancelled = asyncio.Event(), asyncio.Event()
@@ -38,7 +40,7 @@ async def post(pair: Pair, body: dict[str, Any], *, hang_up: bool) -> tuple[Endl
     """One request straight to the app; the client hangs up once the engine has started, or waits."""
     engine = Endless()
     router = Router(pair, engine, load_settings({}, max_num_seqs=1), context=32_768)
-    app = create_app(router)
+    app = create_app(Active(router))
     messages = [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
     sent: list[dict[str, Any]] = []
 

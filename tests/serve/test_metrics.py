@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from serve.active import Active
 from serve.app import create_app
 from serve.engine import Decoded, Engine, ScriptedEngine, Task
 from serve.metrics import LATENCY_S, MOST_VALUES, OTHER, Metrics
@@ -36,7 +37,7 @@ class Failing:
 
     def __init__(self, end: Decoded | Exception) -> None:
         self._end = end
-        self.is_alive = True
+        self.is_alive, self.kind = True, "scripted/float32"
 
     async def decode(self, _: Task) -> Decoded:
         if isinstance(self._end, Exception):
@@ -50,7 +51,7 @@ class Failing:
 def app_with(pair: Pair, engine: Engine, **settings: Any) -> tuple[TestClient, Metrics]:
     metrics = Metrics(CollectorRegistry())
     router = Router(pair, engine, load_settings({}, **settings), 32_768, metrics)
-    return TestClient(create_app(router), raise_server_exceptions=False), metrics
+    return TestClient(create_app(Active(router)), raise_server_exceptions=False), metrics
 
 
 def value(client: TestClient, name: str, **labels: str) -> float:
@@ -182,6 +183,7 @@ def test_the_queue_is_seen_while_comments_wait_and_empty_after(pair: Pair) -> No
         metrics = Metrics(CollectorRegistry())
         engine = Gated(pair.automaton, lambda allowed: (allowed[0], 0.0))
         router = Router(pair, engine, load_settings({}, max_num_seqs=2, max_waiting=7), 32_768, metrics)
+        Active(router)
         seen: Read = metrics.registry.get_sample_value  # type: ignore[assignment]
         asked = [asyncio.create_task(router.route(TEXT)) for _ in range(5)]
         while router.admission.waiting < 3:  # noqa: ASYNC110 (the queue offers no event)

@@ -1,0 +1,226 @@
+"""`route-feedback checkpoint ...`: a checkpoint directory, and the registry of those that may serve."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import os
+import socket
+import sys
+import time
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+import httpx
+
+from serve.registry import Registry
+from serve.settings import Settings, load_settings
+from serve.versions import State
+from taxonomy import formats, program
+from taxonomy.bundled import BUNDLED_TAXONOMY
+from taxonomy.checkpoint import publish, read_manifest, verify
+from taxonomy.decision import KEY_VARIABLE
+from taxonomy.errors import CallWrong, EngineFailed, SwapFailed, SwapRefused
+from taxonomy.labels import CheckpointId
+
+POLL_S: Final = 0.5
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="route-feedback")
+    rooms = parser.add_subparsers(required=True)
+    commands = rooms.add_parser("checkpoint", help="checkpoints and their registry").add_subparsers(required=True)
+    command = commands.add_parser("verify", help="every file is there and as it was published")
+    _options(command, "folder", run=_verify)
+    command = commands.add_parser("fingerprint", help="record in the manifest what the engine decides with it")
+    _options(command, "folder", "settings", "taxonomy", run=_fingerprint)
+    command = commands.add_parser("add", help="copy a checkpoint into the registry")
+    _options(command, "folder", "settings", "registry", "taxonomy", run=_add)
+    command = commands.add_parser("list", help="every version, its state and its taxonomy")
+    _options(command, "settings", "registry", run=_list)
+    command = commands.add_parser("show", help="one version, and what was done with it")
+    _options(command, "id", "settings", "registry", run=_show)
+    command = commands.add_parser("activate", help="have a version serve, instead of the active one")
+    command.add_argument("--without-gate", metavar="NAME", help="take on, by your name, what the gate did not pass")
+    _options(command, "id", "settings", "registry", "url", run=_activate)
+    command = commands.add_parser("rollback", help="go back to the version that served before")
+    _options(command, "settings", "registry", "url", run=_roll_back)
+    return program.run(parser, arguments)
+
+
+def _options(command: argparse.ArgumentParser, *names: str, run: program.Command) -> None:
+    known: dict[str, tuple[str, dict[str, Any]]] = {
+        "folder": ("folder", {"type": FilePath}),
+        "id": ("id", {"type": CheckpointId, "help": "ck_..."}),
+        "settings": ("--settings", {"type": FilePath, "help": "a YAML file of settings"}),
+        "registry": ("--registry", {"type": FilePath, "help": "its directory (default: ROUTE_FEEDBACK_REGISTRY)"}),
+        "taxonomy": ("--taxonomy", {"type": FilePath, "help": "the taxonomy it is for (default: the bundled one)"}),
+        "url": ("--url", {"help": "a running service, which loads and verifies it; takes ROUTE_FEEDBACK_ADMIN_KEY"}),
+    }
+    for name in names:
+        flag, options = known[name]
+        command.add_argument(flag, **options)
+    command.add_argument("--json", action="store_true")
+    command.set_defaults(run=run)
+
+
+def _settings(given: argparse.Namespace) -> Settings:
+    chosen = {name: getattr(given, name, None) for name in ("registry", "taxonomy")}
+    return load_settings(os.environ, given.settings, **chosen)
+
+
+def _registry(given: argparse.Namespace) -> Registry:
+    root = _settings(given).registry
+    if root is None:
+        raise CallWrong("which registry? give --registry DIR or set ROUTE_FEEDBACK_REGISTRY")
+    return Registry(root, os.environ.get(KEY_VARIABLE, ""))
+
+
+def _who() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def _verify(given: argparse.Namespace) -> int:
+    manifest = read_manifest(given.folder)
+    verify(given.folder, manifest)
+    text = (
+        f"{given.folder}: {manifest.version} is whole ({len(manifest.files)} files), for taxonomy {manifest.taxonomy}"
+    )
+    program.tell({"version": manifest.version, "taxonomy": manifest.taxonomy, "whole": True}, text, as_json=given.json)
+    return 0
+
+
+def _fingerprint(given: argparse.Namespace) -> int:
+    from serve.fingerprint import PROBES, record  # noqa: PLC0415 (transformers takes seconds to import)
+    from serve.pair import load_pair  # noqa: PLC0415
+    from serve.start import start_router  # noqa: PLC0415
+
+    manifest = read_manifest(given.folder)
+    settings = _settings(given).model_copy(update={"checkpoint": str(given.folder)})
+    pair = load_pair(settings)
+    print(f"route-feedback: loading {given.folder} (about a minute)", file=sys.stderr, flush=True)
+
+    async def recorded() -> Any:
+        router = await start_router(settings, pair)
+        try:
+            return await record(router)
+        finally:
+            await router.close()
+
+    fingerprint = asyncio.run(recorded())
+    publish(given.folder, manifest.model_copy(update={"fingerprint": fingerprint}))
+    decisions = sum(len(probe.tokens) for probe in fingerprint.probes)
+    kept = f"{len(fingerprint.probes)} of {len(PROBES)} probes with {decisions} decisions"
+    text = f"{given.folder}: {kept}, recorded on {fingerprint.recorded_on}, spread {fingerprint.spread:.2g}"
+    program.tell({"version": manifest.version, **fingerprint.model_dump(mode="json")}, text, as_json=given.json)
+    return 0
+
+
+def _add(given: argparse.Namespace) -> int:
+    registry = _registry(given)
+    manifest = registry.add(given.folder, formats.load(given.taxonomy or BUNDLED_TAXONOMY), _who())
+    state = registry.read().get(manifest.version).state
+    fault = registry.gate_fault(manifest) if state is State.CANDIDATE else ""
+    text = f"{manifest.version}: {state} in {registry.root}" + (f"; {fault}" if fault else "")
+    program.tell({"checkpoint": manifest.version, "state": state, "gate": fault or "passed"}, text, as_json=given.json)
+    return 0
+
+
+def _list(given: argparse.Namespace) -> int:
+    now = _registry(given).read()
+    rows = [{"checkpoint": name, **version.model_dump()} for name, version in now.versions.items()]
+    lines = [f"{row['checkpoint']}  {row['state']:<9}  {row['taxonomy']}" for row in rows]
+    before = now.behind[-1] if now.behind else None
+    value = {"active": now.active, "rollback": before, "versions": rows}
+    program.tell(value, "\n".join(lines) or "no versions yet", as_json=given.json)
+    return 0
+
+
+def _show(given: argparse.Namespace) -> int:
+    registry = _registry(given)
+    version, manifest = registry.read().get(given.id), registry.manifest(given.id)
+    changes = [
+        entry.model_dump(mode="json", exclude={"after"}) for entry in registry.journal() if entry.checkpoint == given.id
+    ]
+    value = {
+        "checkpoint": given.id,
+        **version.model_dump(),
+        "folder": str(registry.folder(given.id)),
+        "gate": manifest.decision.model_dump(mode="json") if manifest.decision else None,
+        "fingerprint": manifest.fingerprint.model_dump(mode="json") if manifest.fingerprint else None,
+        "changes": changes,
+    }
+    lines = [f"{given.id}: {version.state}, for {version.taxonomy}, in {registry.folder(given.id)}"]
+    lines += [registry.gate_fault(manifest) or "the gate promotes it"]
+    lines += [
+        f"{len(manifest.fingerprint.probes)} probes in its fingerprint" if manifest.fingerprint else "no fingerprint"
+    ]
+    lines += [
+        f"{c['at']}  {c['did']} by {c['by']}"
+        + (f", without the gate: {c['without_gate']}" if c["without_gate"] else "")
+        for c in changes
+    ]
+    program.tell(value, "\n".join(lines), as_json=given.json)
+    return 0
+
+
+def _activate(given: argparse.Namespace) -> int:
+    if given.url:
+        return _asked(given, f"/v1/checkpoints/{given.id}/activate", {"without_gate": given.without_gate})
+    registry = _registry(given)
+    now = registry.read()
+    registry.may_serve(given.id, given.without_gate)
+    registry.activate(given.id, now.active, _who(), given.without_gate)
+    return _told(given, registry)
+
+
+def _roll_back(given: argparse.Namespace) -> int:
+    if given.url:
+        return _asked(given, "/v1/checkpoints/rollback", {})
+    registry = _registry(given)
+    now = registry.read()
+    registry.roll_back(now.before, now.active, _who())
+    return _told(given, registry)
+
+
+def _told(given: argparse.Namespace, registry: Registry) -> int:
+    active = registry.read().active
+    text = f"{active} is active: services that start from now on verify and serve it; running ones are asked by --url"
+    program.tell({"active": active}, text, as_json=given.json)
+    return 0
+
+
+def _asked(given: argparse.Namespace, path: str, body: dict[str, Any]) -> int:
+    """Ask a service, and follow the activation to its end. Raises SwapRefused, SwapFailed or EngineFailed."""
+    key = _settings(given).admin_key
+    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+    try:
+        with httpx.Client(base_url=given.url, headers=headers, timeout=600) as client:
+            answer = client.post(path, json={"by": _who(), **{k: v for k, v in body.items() if v is not None}})
+            if answer.is_error:
+                raise SwapRefused(f"{given.url} refused: {answer.json()['detail']}")
+            last = _followed(client)
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        raise EngineFailed(f"{given.url} did not answer: {error or type(error).__name__}") from error
+    if last["outcome"] == "failed":
+        raise SwapFailed(f"failed while {last['broke_off']}: {last['reason']}; {last['before']} stays")
+    program.tell(last, f"{last['checkpoint']} is active, instead of {last['before']}", as_json=given.json)
+    return 0
+
+
+def _followed(client: httpx.Client) -> dict[str, Any]:
+    """The activation's report at its end; each new phase is told on the way."""
+    phase = ""
+    while True:
+        last: dict[str, Any] = client.get("/v1/checkpoints").raise_for_status().json()["activation"]
+        if last["outcome"] != "under way":
+            return last
+        if last["phase"] != phase:
+            phase = last["phase"]
+            print(f"route-feedback: {phase} {last['checkpoint']}", file=sys.stderr, flush=True)
+        time.sleep(POLL_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

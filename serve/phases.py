@@ -1,0 +1,64 @@
+"""The way of an activation: its phases, which may follow which, and how long each may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Phase(StrEnum):
+    """IDLE: no activation is under way. Up to SHIFTING the old pair answers everything; from DRAINING on the new one
+    takes what is new. RETURNING: something failed, and what was begun of the new pair is taken down.
+    """
+
+    IDLE = "idle"
+    RESOLVING = "resolving"
+    CHECKING = "checking"
+    LOADING = "loading"
+    WARMING = "warming"
+    VERIFYING = "verifying"
+    SHIFTING = "shifting"
+    DRAINING = "draining"
+    RETIRING = "retiring"
+    RETURNING = "returning"
+
+
+NEXT: Final[Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
+    {
+        Phase.IDLE: frozenset({Phase.RESOLVING}),
+        Phase.RESOLVING: frozenset({Phase.CHECKING, Phase.RETURNING}),
+        Phase.CHECKING: frozenset({Phase.LOADING, Phase.RETURNING}),
+        Phase.LOADING: frozenset({Phase.WARMING, Phase.RETURNING}),
+        Phase.WARMING: frozenset({Phase.VERIFYING, Phase.RETURNING}),
+        Phase.VERIFYING: frozenset({Phase.SHIFTING, Phase.RETURNING}),
+        Phase.SHIFTING: frozenset({Phase.DRAINING, Phase.RETURNING}),
+        # The new pair is verified and serves: there is no way back from here, only through another activation.
+        Phase.DRAINING: frozenset({Phase.RETIRING}),
+        Phase.RETIRING: frozenset({Phase.IDLE}),
+        Phase.RETURNING: frozenset({Phase.IDLE}),
+    }
+)
+
+
+def followed(old: Phase, new: Phase) -> Phase:
+    """The new phase. Raises ValueError where the table has no such arrow."""
+    if new not in NEXT[old]:
+        raise ValueError(f"{old} is not followed by {new}")
+    return new
+
+
+LIMITS_S: Final[Mapping[Phase, float]] = MappingProxyType(
+    {
+        Phase.RESOLVING: 30,
+        Phase.CHECKING: 600,  # every file is hashed
+        Phase.LOADING: 1800,
+        Phase.WARMING: 300,
+        Phase.VERIFYING: 300,
+        Phase.SHIFTING: 30,
+        Phase.DRAINING: 300,
+        Phase.RETIRING: 60,
+        Phase.RETURNING: 60,
+    }
+)

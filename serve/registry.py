@@ -1,0 +1,253 @@
+"""The registry: a directory of immutable checkpoint versions, and a journal of which of them serves.
+
+    versions/ck_.../        a checkpoint's directory, as it was published
+    taxonomies/tx_....json  the taxonomies that the versions were added with
+    journal/00000001/       one change each; the newest says how things stand
+
+A version and a change appear by the same act: a directory is written under another name and renamed. It stands whole
+under its own name or not at all, whatever is killed when, and of two processes that rename to one name the second
+fails, reads again and decides anew. So there is no lock to be held, lost or broken. It needs a file system whose
+rename is atomic (a local disk, NFS, a volume); an object store has none.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path as FilePath
+from typing import Final
+
+from pydantic import ValidationError
+
+from serve.versions import Entry, State, Versions
+from taxonomy import formats
+from taxonomy.checkpoint import Manifest, check_pair, publish, read_manifest, verify
+from taxonomy.decision import Verdict, evidence_of
+from taxonomy.errors import CheckpointInvalid, RegistryFailed, SwapRefused
+from taxonomy.fingerprint import Fingerprint
+from taxonomy.labels import CheckpointId
+from taxonomy.tree import Taxonomy
+
+_TAKEN: Final = {errno.ENOTEMPTY, errno.EEXIST}
+
+
+class Registry:
+    """Safe with any number of processes on one directory. Every method raises RegistryFailed where that is gone."""
+
+    def __init__(self, root: FilePath, gate_key: str = "") -> None:
+        """`gate_key` signs the gate's decisions; without one they are taken unsigned."""
+        self.root = root
+        self._gate_key = gate_key
+
+    def read(self) -> Versions:
+        """How things stand."""
+        with self.reached():
+            return self._newest()[1]
+
+    def journal(self) -> list[Entry]:
+        """Every change, the oldest first."""
+        with self.reached():
+            return [self._entry(number) for number in self._numbers()]
+
+    def folder(self, checkpoint: CheckpointId) -> FilePath:
+        """Where a version's files lie."""
+        return self.root / "versions" / checkpoint
+
+    def manifest(self, checkpoint: CheckpointId) -> Manifest:
+        """Raises CheckpointUnknown or CheckpointInvalid."""
+        self.read().get(checkpoint)
+        with self.reached():
+            return read_manifest(self.folder(checkpoint))
+
+    def taxonomy(self, checkpoint: CheckpointId) -> Taxonomy:
+        """The taxonomy that a version was added with. Raises CheckpointUnknown, CallWrong or TaxonomyInvalid."""
+        name = self.read().get(checkpoint).taxonomy
+        with self.reached():
+            taxonomy = formats.load(self._taxonomy_file(name))
+        if taxonomy.version != name:
+            raise CheckpointInvalid(f"{self._taxonomy_file(name)} holds {taxonomy.version}; add the checkpoint again")
+        return taxonomy
+
+    def add(self, folder: FilePath, taxonomy: Taxonomy, by: str) -> Manifest:
+        """Copy a checkpoint in. One that is there already may bring what was found out since, until it has passed.
+
+        Raises CheckpointInvalid where it is not whole or not for this taxonomy, SwapRefused where it may not change.
+        """
+        manifest = read_manifest(folder)
+        verify(folder, manifest)
+        check_pair(manifest, taxonomy)
+        known = self.read().versions.get(manifest.version) if self.root.is_dir() else None
+        with self.reached():
+            self._keep(taxonomy)
+            place = self.folder(manifest.version)
+            if place.is_dir() or not _appeared(place, partial(_copied, folder, manifest)):
+                self._completed(manifest, known.state if known else State.CANDIDATE)
+        passed = not self.gate_fault(manifest)
+        self._change(
+            "add", manifest.version, by, lambda now: now.with_added(manifest.version, taxonomy.version, passed=passed)
+        )
+        return manifest
+
+    def may_serve(self, checkpoint: CheckpointId, without_gate: str | None = None) -> Fingerprint:
+        """The fingerprint to be verified. Raises SwapRefused where neither the gate nor an admin lets it serve.
+
+        One that served before (retired) may serve again; `without_gate` is the admin's name.
+        """
+        manifest, state = self.manifest(checkpoint), self.read().get(checkpoint).state
+        fault = self.gate_fault(manifest)
+        if fault and state in {State.CANDIDATE, State.PASSED} and not without_gate:
+            raise SwapRefused(f"{fault}; an admin may take it on by name (without_gate)")
+        if manifest.fingerprint is None:
+            remedy = "record it with `route-feedback checkpoint fingerprint` and add it again"
+            raise SwapRefused(f"{checkpoint} has no fingerprint, so nothing could prove that it serves; {remedy}")
+        return manifest.fingerprint
+
+    def gate_fault(self, manifest: Manifest) -> str:
+        """Why the gate does not let a checkpoint serve; empty where it does."""
+        decision, again = manifest.decision, "run `route-feedback eval gate` on it and add it again"
+        if decision is None:
+            return f"{manifest.version} has no gate record; {again}"
+        judged = decision.candidate, decision.evidence
+        if judged != (manifest.version, evidence_of(manifest.scores, manifest.calibration)):
+            return f"the gate's record on {manifest.version} is of another checkpoint or other scores; {again}"
+        if self._gate_key and not decision.is_signed_with(self._gate_key):
+            return f"the gate's record on {manifest.version} is not signed with this service's key; {again}"
+        if decision.verdict is not Verdict.PROMOTE:
+            return f"the gate's verdict on {manifest.version} is {decision.verdict}, not promote"
+        return ""
+
+    def activate(
+        self, checkpoint: CheckpointId, instead_of: CheckpointId | None, by: str, without_gate: str | None = None
+    ) -> Entry:
+        """Raises CheckpointUnknown, or SwapRefused where `instead_of` is no longer the active one."""
+        return self._change(
+            "activate", checkpoint, by, lambda now: now.with_active(checkpoint, instead_of), without_gate
+        )
+
+    def roll_back(self, checkpoint: CheckpointId, instead_of: CheckpointId | None, by: str) -> Entry:
+        """`checkpoint` is what served before. Raises SwapRefused where that is no longer so."""
+
+        def back(now: Versions) -> Versions:
+            if now.before != checkpoint:
+                raise SwapRefused(f"a rollback now leads to {now.before}, not to {checkpoint}; look, then try again")
+            return now.with_rollback(instead_of)
+
+        return self._change("rollback", checkpoint, by, back)
+
+    def _change(
+        self,
+        did: str,
+        checkpoint: CheckpointId,
+        by: str,
+        change: Callable[[Versions], Versions],
+        without_gate: str | None = None,
+    ) -> Entry:
+        with self.reached():
+            while True:
+                number, now = self._newest()
+                after = change(now)
+                entry = Entry.model_validate(
+                    {"number": number + 1, "at": datetime.now(UTC).isoformat(timespec="seconds"), "by": by, "did": did}
+                    | {"checkpoint": checkpoint, "without_gate": without_gate, "after": after}
+                )
+                if _appeared(self._place(entry.number), partial(_written, entry)):
+                    return entry
+                # Another process was first: what it left is looked at anew.
+
+    def _newest(self) -> tuple[int, Versions]:
+        number = max(self._numbers(), default=0)
+        return number, self._entry(number).after if number else Versions()
+
+    def _numbers(self) -> list[int]:
+        # The root is listed first: where it is gone, that is an error and not an empty registry.
+        if self.root / "journal" not in self.root.iterdir():
+            return []
+        return sorted(int(place.name) for place in (self.root / "journal").iterdir() if place.name.isdigit())
+
+    def _entry(self, number: int) -> Entry:
+        return Entry.model_validate_json((self._place(number) / "entry.json").read_bytes())
+
+    def _place(self, number: int) -> FilePath:
+        return self.root / "journal" / f"{number:08d}"
+
+    def _taxonomy_file(self, name: str) -> FilePath:
+        return self.root / "taxonomies" / f"{name}.json"
+
+    def _keep(self, taxonomy: Taxonomy) -> None:
+        file = self._taxonomy_file(taxonomy.version)
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = file.with_name(f".{uuid.uuid4().hex}.json")
+            try:
+                formats.save(taxonomy, unfinished)
+                unfinished.replace(file)
+            finally:
+                unfinished.unlink(missing_ok=True)
+
+    def _completed(self, manifest: Manifest, state: State) -> None:
+        """The files are there; what the manifest says beside them may be added until the version has passed."""
+        folder = self.folder(manifest.version)
+        kept = read_manifest(folder)
+        verify(folder, kept)
+        if kept == manifest:
+            return
+        if state is not State.CANDIDATE:
+            raise SwapRefused(f"{manifest.version} is {state} in the registry; its manifest no longer changes")
+        publish(folder, manifest)
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RegistryFailed(f"registry {self.root}: {error.strerror or error} ({error.filename})") from error
+        except ValidationError as error:
+            what = error.errors()[0]["msg"]
+            raise RegistryFailed(f"registry {self.root}: the journal's newest entry is damaged ({what})") from error
+
+
+def _appeared(target: FilePath, write: Callable[[FilePath], None]) -> bool:
+    """Have a directory appear whole under its name. False where that is taken. Raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
+    try:
+        unfinished.mkdir()
+        write(unfinished)
+        _synced(unfinished)
+        unfinished.rename(target)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            return False
+        raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    _synced(target.parent)
+    return True
+
+
+def _copied(folder: FilePath, manifest: Manifest, copy: FilePath) -> None:
+    for name in manifest.files:
+        shutil.copyfile(folder / name, copy / name)
+    # The copy is read back: what the disk took is what was published.
+    verify(copy, manifest)
+    publish(copy, manifest)
+
+
+def _written(entry: Entry, place: FilePath) -> None:
+    (place / "entry.json").write_text(entry.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _synced(folder: FilePath) -> None:
+    """Everything in a directory, and its list of names, is on the disk."""
+    for path in [*(path for path in folder.iterdir() if path.is_file()), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,190 @@
+"""Activation: a second engine beside the first is loaded, warmed and proven, and only then takes the traffic."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
+from typing import Any, Literal, NamedTuple
+
+from serve.active import Active
+from serve.fingerprint import verify
+from serve.pair import Pair, pair_of
+from serve.phases import LIMITS_S, Phase, followed
+from serve.registry import Registry
+from serve.router import Router
+from taxonomy.errors import SwapFailed, SwapRefused
+from taxonomy.fingerprint import Fingerprint
+from taxonomy.labels import CheckpointId
+
+log = logging.getLogger(__name__)
+Load = Callable[[Pair], Awaitable[Router]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an admin asks for. checkpoint: None is the one before (a rollback). without_gate: who takes that on."""
+
+    checkpoint: CheckpointId | None
+    by: str
+    without_gate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An activation, under way or over. before: what served when it began. broke_off: where it failed, and why."""
+
+    wish: Wish
+    before: CheckpointId
+    outcome: Literal["under way", "active", "failed"] = "under way"
+    checkpoint: CheckpointId | None = None
+    broke_off: Phase | None = None
+    reason: str = ""
+    seconds: Mapping[Phase, float] = field(default_factory=dict)
+
+
+class _Target(NamedTuple):
+    checkpoint: CheckpointId
+    instead_of: CheckpointId | None
+
+
+class Swap:
+    """Activates one version of the registry at a time. Whatever fails before the shift leaves the old pair serving."""
+
+    def __init__(
+        self,
+        active: Active,
+        registry: Registry,
+        load: Load,
+        cache: FilePath,
+        limits_s: Mapping[Phase, float] = LIMITS_S,
+    ) -> None:
+        """`load` starts an engine on a pair; it raises EngineFailed, and frees what it began where it is cancelled."""
+        self.active = active
+        self.registry = registry
+        self.phase = Phase.IDLE
+        self.report: Report | None = None
+        self._load = load
+        self._cache = cache
+        self._limits_s = limits_s
+
+    async def activate(self, wish: Wish, checked: asyncio.Event | None = None) -> Report:
+        """All the way. `checked` is set when nothing speaks against it any more and loading begins.
+
+        Raises SwapRefused, CheckpointUnknown, CheckpointInvalid, RegistryFailed, EngineFailed or SwapFailed; then the
+        old pair serves as before.
+        """
+        self._begin(wish)
+        new: Router | None = None
+        try:
+            async with self._in(Phase.RESOLVING):
+                target = await asyncio.to_thread(self._resolved, wish)
+            self._note(checkpoint=target.checkpoint)
+            async with self._in(Phase.CHECKING):
+                pair, fingerprint = await asyncio.to_thread(self._checked, target, wish)
+            if checked:
+                checked.set()
+            async with self._in(Phase.LOADING):
+                new = await self._load(pair)
+            async with self._in(Phase.WARMING):
+                await new.warm()
+            async with self._in(Phase.VERIFYING):
+                await verify(new, fingerprint)
+            async with self._in(Phase.SHIFTING):
+                await asyncio.to_thread(self._recorded, target, wish)
+                old = self.active.shift(new)
+        except BaseException as error:
+            await self._return(new, error)
+            raise
+        return await self._retire(old)
+
+    def _begin(self, wish: Wish) -> None:
+        if self.phase is not Phase.IDLE:
+            under_way = self.report and (self.report.checkpoint or self.report.wish.checkpoint or "a rollback")
+            raise SwapRefused(f"{under_way} is being activated ({self.phase}); wait for its end")
+        self.report = Report(wish, self.active.router.pair.checkpoint)
+
+    def _resolved(self, wish: Wish) -> _Target:
+        now = self.registry.read()
+        checkpoint = wish.checkpoint or now.before
+        now.get(checkpoint)
+        if checkpoint == now.active == self.active.router.pair.checkpoint:
+            raise SwapRefused(f"{checkpoint} is active already")
+        return _Target(checkpoint, now.active)
+
+    def _checked(self, target: _Target, wish: Wish) -> tuple[Pair, Fingerprint]:
+        fingerprint = self.registry.may_serve(target.checkpoint, wish.without_gate)
+        taxonomy = self.registry.taxonomy(target.checkpoint)
+        with self.registry.reached():
+            return pair_of(str(self.registry.folder(target.checkpoint)), taxonomy, self._cache), fingerprint
+
+    def _recorded(self, target: _Target, wish: Wish) -> None:
+        if wish.checkpoint is None:
+            self.registry.roll_back(target.checkpoint, target.instead_of, wish.by)
+        else:
+            self.registry.activate(target.checkpoint, target.instead_of, wish.by, wish.without_gate)
+
+    async def _return(self, new: Router | None, error: BaseException) -> None:
+        """The old pair never stopped; what there is of the new one is taken down."""
+        reason = str(error) or ("the service stops" if isinstance(error, asyncio.CancelledError) else repr(error))
+        serving = self.active.router.pair.checkpoint
+        self._note(outcome="failed", broke_off=self.phase, reason=reason)
+        log.error("activation failed while %s: %s; %s stays", self.phase, reason, serving)
+        self._go(Phase.RETURNING)
+        if new:
+            await self._closed(new)
+        self._go(Phase.IDLE)
+
+    async def _retire(self, old: Router) -> Report:
+        """The new pair serves. What still runs on the old one ends there, or is cut off when the time is over."""
+        try:
+            async with self._in(Phase.DRAINING):
+                await self.active.drained(old)
+        except SwapFailed as error:
+            log.warning("%s; %d requests on %s are cut off", error, self.active.running(old), old.pair.checkpoint)
+        finally:
+            self._go(Phase.RETIRING)
+            await self._closed(old)
+            self._go(Phase.IDLE)
+        return self._note(outcome="active")
+
+    async def _closed(self, router: Router) -> None:
+        try:
+            async with asyncio.timeout(self._limits_s[self.phase]):
+                await router.close()
+        except Exception:  # an engine that was killed fails as it likes; the activation must come to its end
+            log.exception("the engine of %s did not close", router.pair.checkpoint)
+
+    @asynccontextmanager
+    async def _in(self, phase: Phase) -> AsyncIterator[None]:
+        """Raises SwapFailed when the phase's time is over."""
+        self._go(phase)
+        started = time.monotonic()
+        limit = self._limits_s[phase]
+        try:
+            async with asyncio.timeout(limit) as timer:
+                yield
+        except TimeoutError as error:
+            if timer.expired():
+                raise SwapFailed(f"{phase} took longer than {limit:g} s") from error
+            raise
+        finally:
+            self._took(phase, time.monotonic() - started)
+
+    def _go(self, phase: Phase) -> None:
+        self.phase = followed(self.phase, phase)
+        log.info("activation: %s", phase)
+
+    def _took(self, phase: Phase, seconds: float) -> None:
+        before = self.report.seconds if self.report else {}
+        self._note(seconds={**before, phase: round(seconds, 3)})
+
+    def _note(self, **changed: Any) -> Report:
+        if self.report is None:
+            raise ValueError("no activation has begun")
+        self.report = replace(self.report, **changed)
+        return self.report

@@ -1,0 +1,82 @@
+"""Small real checkpoints, and engines without a model that decide by what stands in their weights file."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from serve.engine import Choose, ScriptedEngine
+from serve.fingerprint import record
+from serve.pair import Pair, pair_of
+from serve.router import Router
+from serve.settings import BUNDLED_CHECKPOINT, Settings
+from taxonomy.bundled import bundled_taxonomy
+from taxonomy.checkpoint import Manifest, hashes, publish, read_manifest, version_of
+from taxonomy.decision import Decision, Verdict, evidence_of
+from taxonomy.errors import EngineFailed
+
+PROMOTED = Verdict.PROMOTE
+WEIGHTS = "model.safetensors"
+
+
+def unpublished(folder: Path, seed: int) -> Path:
+    """The bundled tokenizer beside weights of a few numbers; each seed is another checkpoint."""
+    shutil.copytree(BUNDLED_CHECKPOINT, folder, ignore=shutil.ignore_patterns("*.safetensors", "manifest.json"))
+    save_file({"weights": np.random.default_rng(seed).random(16, np.float32)}, folder / WEIGHTS)
+    return folder
+
+
+def published(folder: Path, gate: Verdict | None = None, **changed: Any) -> Manifest:
+    """The manifest of what stands in a folder, written; what is not given is as in the bundled one."""
+    files = hashes(folder)
+    bundled = read_manifest(BUNDLED_CHECKPOINT)
+    manifest = Manifest.model_validate(bundled.model_dump() | {"version": version_of(files), "files": files} | changed)
+    if gate:
+        manifest = manifest.model_copy(update={"decision": decided(manifest, gate)})
+    publish(folder, manifest)
+    return manifest
+
+
+def decided(manifest: Manifest, verdict: Verdict) -> Decision:
+    """What the gate would have written, had it come to this verdict."""
+    return Decision(
+        verdict=verdict,
+        candidate=manifest.version,
+        baseline=manifest.version,
+        findings=(),
+        policy={},
+        evidence=evidence_of(manifest.scores, manifest.calibration),
+        decided_at="2026-01-01T00:00:00+00:00",
+    )
+
+
+def choosing(weights: Path) -> Choose:
+    """Decisions that follow from a weights file. Raises EngineFailed where it is not one."""
+    try:
+        seed = load_file(weights)["weights"].tobytes()
+    except Exception as error:  # safetensors has an error of its own
+        raise EngineFailed(f"cannot load {weights}: {error}") from error
+
+    def choose(allowed: tuple[int, ...]) -> tuple[int, float]:
+        number = int.from_bytes(hashlib.sha256(seed + repr(allowed).encode()).digest()[:8])
+        return allowed[number % len(allowed)], -(number % 1009) / 1009
+
+    return choose
+
+
+def router_on(pair: Pair, settings: Settings, choose: Choose | None = None) -> Router:
+    """An engine that has loaded the pair's weights, or decides as it is told."""
+    engine = ScriptedEngine(pair.automaton, choose or choosing(Path(pair.model) / WEIGHTS))
+    return Router(pair, engine, settings, context=32_768)
+
+
+async def proven(folder: Path, settings: Settings, gate: Verdict | None = PROMOTED) -> Manifest:
+    """Publish a folder with its fingerprint and the gate's record."""
+    published(folder)
+    pair = pair_of(str(folder), bundled_taxonomy(), settings.cache)
+    return published(folder, fingerprint=await record(router_on(pair, settings)), gate=gate)

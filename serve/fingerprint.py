@@ -26,9 +26,9 @@ PROBES: Final = (
 )
 LEAST_PROBES: Final = 4
 
-# The one place for these numbers, and they are provisional: not measured on vLLM yet, by device and dtype. In float32
-# on a CPU, vLLM and transformers differed by up to 4e-3 in a decision's log-probability; the bundled weights under
-# transformers, computed in bfloat16 instead of float32, by up to 1.2e-2.
+# The one place for these numbers, and they are provisional: not measured on vLLM yet, by device and dtype. On a
+# CPU, vLLM in bfloat16 and transformers in float32 differed by up to 4e-3 in a decision's log-probability; the bundled
+# weights under transformers, computed in bfloat16 instead of float32, by up to 1.2e-2.
 _TOLERANCE: Final[Mapping[str, float]] = MappingProxyType({"float32": 5e-3, "bfloat16": 5e-2, "float16": 5e-2})
 _WIDEST: Final = max(_TOLERANCE.values())
 

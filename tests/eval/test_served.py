@@ -16,6 +16,7 @@ import uvicorn
 
 from eval.__main__ import main
 from eval.predictions import read_gold, read_predictions
+from serve.active import Active
 from serve.app import create_app
 from serve.engine import ScriptedEngine
 from serve.pair import Pair
@@ -31,7 +32,7 @@ def url(pair: Pair, settings: Settings) -> Iterator[str]:
     """The app on an engine that takes any allowed token at every decision."""
     rng = random.Random(0)
     engine = ScriptedEngine(pair.automaton, lambda allowed: (rng.choice(allowed), -0.1))
-    app = create_app(Router(pair, engine, settings, context=32_768))
+    app = create_app(Active(Router(pair, engine, settings, context=32_768)))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()

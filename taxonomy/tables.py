@@ -146,6 +146,16 @@ def write_csv(taxonomy: Taxonomy, file: FilePath) -> None:
 
 
 def write_xlsx(taxonomy: Taxonomy, file: FilePath) -> None:
+    # In memory first: on a full disk openpyxl's own writer fails once more where nobody can catch it.
+    try:
+        written = _workbook(taxonomy)
+    except Exception as error:  # openpyxl raises whatever its zip and XML writers do
+        raise OSError(EIO, f"openpyxl cannot write its temporary files ({error})", str(file)) from error
+    with whole(file) as part:
+        part.write_bytes(written)
+
+
+def _workbook(taxonomy: Taxonomy) -> bytes:
     workbook = openpyxl.Workbook(write_only=True)
     sheet = workbook.create_sheet("taxonomy")
     for cells in _written(taxonomy):
@@ -156,14 +166,9 @@ def write_xlsx(taxonomy: Taxonomy, file: FilePath) -> None:
                 cell.data_type = "s"  # a label may begin with "=", which is no formula here
             row.append(cell)
         sheet.append(row)
-    # In memory first: on a full disk openpyxl's own writer fails once more where nobody can catch it.
     written = BytesIO()
-    try:
-        workbook.save(written)
-    except Exception as error:  # openpyxl raises whatever its zip and XML writers do
-        raise OSError(EIO, f"openpyxl cannot write its temporary files ({error})", str(file)) from error
-    with whole(file) as part:
-        part.write_bytes(written.getvalue())
+    workbook.save(written)
+    return written.getvalue()
 
 
 def _written(taxonomy: Taxonomy) -> Iterable[list[str]]:

@@ -18,6 +18,7 @@ from serve.settings import Settings, load_settings
 from taxonomy import program
 from taxonomy.comments import read_comments
 from taxonomy.errors import CallWrong
+from taxonomy.files import write_text
 
 MODELS = ("bundled", "random-200m")
 
@@ -122,7 +123,7 @@ def _scores(given: argparse.Namespace) -> int:
 def _keep(file: FilePath | None, figures: dict[str, Any]) -> None:
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", file)
 
 
 def _table(figures: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from taxonomy.errors import DataInvalid
-from taxonomy.files import whole
+from taxonomy.files import write_jsonl
 
 CHAT: Final = {"mmlu": False, "mmlu_generative": True, "ifeval": True, "gsm8k": False}
 """The benchmarks, and of each whether it is asked through the chat template; the rest stands in eval/tasks."""
@@ -87,9 +87,7 @@ class Question:
 
 def write_questions(questions: Iterable[Question], file: FilePath) -> None:
     """Write JSONL."""
-    with whole(file) as part, part.open("w", encoding="utf-8", newline="") as out:
-        for question in questions:
-            out.write(json.dumps(question.as_json(), ensure_ascii=False) + "\n")
+    write_jsonl((question.as_json() for question in questions), file)
 
 
 def read_questions(file: FilePath) -> Iterator[Question]:

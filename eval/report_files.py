@@ -13,6 +13,7 @@ from eval.voc import files, frequencies, read_groups
 from taxonomy import program
 from taxonomy.checkpoint import read_manifest
 from taxonomy.errors import CallWrong
+from taxonomy.files import write_text
 from taxonomy.formats import load
 
 TEMPLATES = FilePath(__file__).parent / "data"
@@ -62,7 +63,7 @@ def write_report(value: dict[str, Any], folder: FilePath) -> list[FilePath]:
         "report.json": json.dumps(value, indent=1, ensure_ascii=False) + "\n",
     }
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="")
+        write_text(text, folder / name)
     return [folder / name for name in texts]
 
 

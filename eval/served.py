@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -19,6 +18,7 @@ from taxonomy import program
 from taxonomy.checkpoint import publish, read_manifest
 from taxonomy.comments import LabelledComment
 from taxonomy.errors import EngineFailed
+from taxonomy.files import write_jsonl
 from taxonomy.tree import Leaf, Taxonomy, taxonomy_of
 
 TIMEOUT_S = 600
@@ -42,7 +42,7 @@ def _served(given: argparse.Namespace) -> int:
     gold = read_gold(given.gold)
     served = asyncio.run(serve_gold(gold, given.url, given.at_once))
     if given.out:
-        write_lines(served.lines, given.out)
+        write_jsonl(served.lines, given.out)
     scores = score(gold, served.predictions, served.taxonomy)
     seconds = round(served.seconds, 1)
     read = {"comments": len(gold), "gold": hashlib.sha256(given.gold.read_bytes()).hexdigest()}
@@ -126,9 +126,3 @@ _ELSEWHERE = {"team", "workflow", "needs_review"}
 
 def _row(line: dict[str, Any]) -> Row:
     return Row(line["id"], line["id"], line["comment"], None, line["segments"])
-
-
-def write_lines(lines: Sequence[dict[str, Any]], file: FilePath) -> None:
-    """Write JSONL."""
-    with file.open("w", encoding="utf-8", newline="") as out:
-        out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 from scipy.stats import binomtest
 
 from taxonomy.errors import DataInvalid
+from taxonomy.files import write_jsonl
 
 WORKED: Final = "gsm8k"
 """The kind whose answers are worked out: what counts is the number after the last `####`."""
@@ -81,12 +82,7 @@ def as_json(question: Question) -> dict[str, Any]:
 
 def write_questions(questions: Iterable[Question], file: FilePath) -> int:
     """Write JSONL; gives the number of questions."""
-    count = 0
-    with file.open("w", encoding="utf-8", newline="") as out:
-        for question in questions:
-            out.write(json.dumps(as_json(question), ensure_ascii=False) + "\n")
-            count += 1
-    return count
+    return write_jsonl(map(as_json, questions), file)
 
 
 def read_questions(file: FilePath) -> Iterator[Question]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from taxonomy.answer import Part
 from taxonomy.errors import DataInvalid
-from taxonomy.files import whole
+from taxonomy.files import write_jsonl
 from taxonomy.labels import LEVELS, Emotion, Path, emotion_named
 
 
@@ -68,12 +68,7 @@ def labelled(id: str, parts: Iterable[Part]) -> LabelledComment:  # noqa: A002 (
 
 def write_comments(comments: Iterable[LabelledComment], file: FilePath) -> int:
     """Write JSONL; gives the number of comments."""
-    count = 0
-    with whole(file) as part, part.open("w", encoding="utf-8", newline="") as out:
-        for comment in comments:
-            out.write(json.dumps(as_json(comment), ensure_ascii=False) + "\n")
-            count += 1
-    return count
+    return write_jsonl(map(as_json, comments), file)
 
 
 def as_json(comment: LabelledComment) -> dict[str, Any]:

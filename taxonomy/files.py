@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path as FilePath
+from typing import Any
 
 
 @contextmanager
@@ -24,3 +26,19 @@ def whole(file: FilePath) -> Iterator[FilePath]:
     finally:
         if part != file:
             part.unlink(missing_ok=True)
+
+
+def write_text(text: str, file: FilePath) -> None:
+    """UTF-8, line ends as they are. Raises OSError that names `file`."""
+    with whole(file) as part:
+        part.write_text(text, encoding="utf-8", newline="")
+
+
+def write_jsonl(rows: Iterable[Mapping[str, Any]], file: FilePath) -> int:
+    """One object a line; gives the number of rows. Raises OSError that names `file`."""
+    count = 0
+    with whole(file) as part, part.open("w", encoding="utf-8", newline="") as out:
+        for row in rows:
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+    return count

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from taxonomy import program
 from taxonomy.comments import write_comments
 from taxonomy.errors import CallWrong
+from taxonomy.files import write_text
 from taxonomy.formats import load
 from train.convert import convert
 from train.corpus import SEED, TEST_SIZE, TRAIN_SIZE, Corpus, load_phrasebook
@@ -171,7 +172,7 @@ def _write(given: argparse.Namespace) -> int:
 def _card(given: argparse.Namespace) -> int:
     from train.card import card  # noqa: PLC0415 (scikit-learn takes seconds to import)
 
-    given.file.write_text(card(), encoding="utf-8")
+    write_text(card(), given.file)
     print(f"{given.file}: written")
     return 0
 

@@ -1,4 +1,4 @@
-"""What is known to work, by method and size of the base: defaults, and warnings with their reasons outside of it.
+"""What is known to work, by the size of the base: defaults, and warnings with their reasons outside of it.
 
 The sources stand in docs/recipes.md. A range holds what published runs used; it says nothing of what lies beyond.
 """
@@ -27,10 +27,6 @@ FULL: Final = (
     Known(15e9, 1e-5, 5e-6, 2e-5, "Tulu 3 8B: 5e-6; Llama 2 and Tulu 2: 2e-5"),
     Known(float("inf"), 5e-6, 1e-6, 1e-5, "the VOC study, 30B: 1e-6 to 1e-5; Tulu 3 70B: 2e-6; Tulu 2 70B: 1e-5"),
 )
-LORA: Final = (
-    Known(15e9, 2e-4, 1e-5, 5e-4, "QLoRA 7B and 13B: 2e-4; the VOC study's vendor advises 1e-5"),
-    Known(float("inf"), 1e-4, 1e-5, 2e-4, "QLoRA 33B and 65B: 1e-4; the VOC study's vendor advises 1e-5"),
-)
 SMALLEST: Final = 1e8
 """Below so many parameters nothing published is known to us; the rate is to be swept."""
 BATCHES: Final = (16, 128)
@@ -39,9 +35,9 @@ PASSES: Final = 4
 REPLAY: Final = (0.01, 0.5)
 
 
-def known(parameters: float, known_runs: tuple[Known, ...] = FULL) -> Known:
+def known(parameters: float) -> Known:
     """What holds for a base of this size."""
-    return next(run for run in known_runs if parameters <= run.parameters)
+    return next(run for run in FULL if parameters <= run.parameters)
 
 
 def settled(recipe: Recipe, parameters: int) -> Optimisation:

@@ -17,6 +17,7 @@ import numpy as np
 from jinja2 import TemplateError
 
 from taxonomy.errors import DataInvalid
+from taxonomy.files import write_jsonl
 from taxonomy.tokens import HfTokenizer, Tokens
 from train.encode import Row
 
@@ -50,12 +51,7 @@ def as_json(chat: Chat) -> dict[str, Any]:
 
 def write_chats(chats: Iterable[Chat], file: FilePath) -> int:
     """Write JSONL; gives the number of chats."""
-    count = 0
-    with file.open("w", encoding="utf-8", newline="") as out:
-        for chat in chats:
-            out.write(json.dumps(as_json(chat), ensure_ascii=False) + "\n")
-            count += 1
-    return count
+    return write_jsonl(map(as_json, chats), file)
 
 
 def read_chats(file: FilePath) -> Iterator[Chat | DataInvalid]:

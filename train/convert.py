@@ -18,7 +18,7 @@ from typing import Any, Final
 from taxonomy.answer import written
 from taxonomy.comments import LabelledComment, as_json, from_json, read_comments
 from taxonomy.errors import DataInvalid
-from taxonomy.files import whole
+from taxonomy.files import write_jsonl
 from taxonomy.prompt import LEARNED_SYSTEM
 
 SCHEMA: Final = "bedrock-conversation-2024"
@@ -29,9 +29,7 @@ def convert(source: FilePath, target: FilePath) -> tuple[str, int]:
     """Write `source` in the other format; gives what it is now and how many rows. DataInvalid: nothing is written."""
     to_comments = _is_conversation(source)
     rows = list(_rows(source, _labelled)) if to_comments else list(map(_conversation, read_comments(source)))
-    with whole(target) as part, part.open("w", encoding="utf-8", newline="") as out:
-        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    return "labelled comments" if to_comments else "conversations", len(rows)
+    return "labelled comments" if to_comments else "conversations", write_jsonl(rows, target)
 
 
 def _is_conversation(file: FilePath) -> bool:

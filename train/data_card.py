@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Final
 
+from taxonomy.files import write_text
 from taxonomy.tree import Taxonomy
 from train.check import Report
 
@@ -16,9 +17,9 @@ _NAMED: Final = 20
 
 def write_card(report: Report, taxonomy: Taxonomy, files: Sequence[FilePath], card: FilePath) -> None:
     """Write `card` (Markdown) and the same with the ending `.json`. Raises OSError."""
-    card.write_text("\n".join(_lines(report, taxonomy, files)) + "\n", encoding="utf-8")
+    write_text("\n".join(_lines(report, taxonomy, files)) + "\n", card)
     text = json.dumps(report.as_json(taxonomy), ensure_ascii=False, indent=1)
-    card.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    write_text(text + "\n", card.with_suffix(".json"))
 
 
 def summary(report: Report, taxonomy: Taxonomy) -> str:

@@ -228,11 +228,16 @@ def test_an_engine_with_stale_weights_never_takes_traffic(house: House) -> None:
 def test_an_engine_that_fails_when_it_is_warmed_is_closed(house: House) -> None:
     async def broken(pair: Pair) -> Router:
         router = house.router(pair)
-        await router.close()
+
+        async def decode(task: Task) -> Decoded:
+            raise EngineFailed(f"it cannot decode {len(task.chunks)} chunks")
+
+        house.engines[pair.checkpoint].decode = decode  # type: ignore[method-assign]
         return router
 
-    fails(house, EngineFailed, "the engine is closed", broken)
-    house.serves_the_old_pair_and_says("the engine is closed")
+    fails(house, EngineFailed, "it cannot decode", broken)
+    house.serves_the_old_pair_and_says("it cannot decode")
+    assert house.engines[house.two].closed
 
 
 @pytest.mark.parametrize("phase", [Phase.LOADING, Phase.WARMING, Phase.VERIFYING])

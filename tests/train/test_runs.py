@@ -16,7 +16,7 @@ from taxonomy.comments import write_comments
 from taxonomy.errors import CheckpointInvalid, DataInvalid
 from taxonomy.prompt import PromptStyle
 from train.__main__ import main
-from train.advice import LORA, known, settled, warnings
+from train.advice import known, settled, warnings
 from train.corpus import Corpus, load_phrasebook
 from train.plan import plan
 from train.recipe import Recipe
@@ -165,10 +165,3 @@ def test_the_recipe_in_the_documentation_is_a_recipe_within_the_known_good_range
     text = Path("docs/recipes.md").read_text().split("```yaml\n")[1].split("```")[0]
     shown = Recipe.model_validate(yaml.safe_load(text))
     assert warnings(shown, 8 * 10**9) == []
-
-
-@pytest.mark.parametrize("size", [1e9, 8e9, 30e9])
-def test_an_adapter_learns_at_higher_rates_than_all_weights_do(size: float) -> None:
-    full, adapter = known(size), known(size, LORA)
-    assert adapter.low <= adapter.learning_rate <= adapter.high
-    assert adapter.learning_rate >= 10 * full.learning_rate

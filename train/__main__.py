@@ -78,7 +78,21 @@ def _add_suite(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_suite)
 
 
-_TOOLS = {"convert": _add_convert, "check": _add_check, "suite": _add_suite}
+def _add_experiment(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Fine-tune one small base by every recipe of docs/experiment.md, ask each both axes, and write table and "
+        "picture. Hours on a small machine; what a folder has is kept, and a second call goes on."
+    )
+    parser.add_argument("folder", type=FilePath)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--comments", type=int, default=6_000, help="comments that an arm sees (default: 6000)")
+    parser.add_argument("--at-once", type=int, default=1, help="trainings at once, each with its part of the cores")
+    parser.add_argument("--gsm8k", type=FilePath, help="a folder with GSM8K's train.jsonl and test.jsonl")
+    parser.add_argument("--clinc", type=FilePath, help="a folder with CLINC150's data_full.json and domains.json")
+    parser.set_defaults(run=_experiment)
+
+
+_TOOLS = {"convert": _add_convert, "check": _add_check, "suite": _add_suite, "experiment": _add_experiment}
 
 
 def _convert(given: argparse.Namespace) -> int:
@@ -116,6 +130,24 @@ def _suite(given: argparse.Namespace) -> int:
         worked = gsm8k(given.gsm8k, split) if given.gsm8k else ()
         file = given.folder / f"{split}.jsonl"
         print(f"{file}: {write_questions(chain(suite(split, count, given.seed), worked), file)} questions")
+    return 0
+
+
+def _experiment(given: argparse.Namespace) -> int:
+    from train.experiment import experiment  # noqa: PLC0415 (scipy takes a second to import)
+    from train.experiment_report import write_report  # noqa: PLC0415 (as above)
+
+    results = experiment(
+        given.folder,
+        _say,
+        seeds=given.seeds,
+        exposures=given.comments,
+        at_once=given.at_once,
+        gsm8k_folder=given.gsm8k,
+        clinc_folder=given.clinc,
+    )
+    write_report(results, given.folder)
+    print(f"{given.folder / 'experiment.md'}: {len(results)} results")
     return 0
 
 

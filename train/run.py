@@ -35,7 +35,8 @@ def run(recipe: Recipe | Average, out: FilePath, say: Say) -> Manifest:
 
 
 def _trained(recipe: Recipe, out: FilePath, say: Say) -> Manifest:
-    torch.set_num_threads(os.cpu_count() or 1)
+    # torch itself takes a thread for each physical core only.
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     # Beside the checkpoint: it has to have room for the rows, and a machine's own folder for such may be memory.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
         return _fitted(recipe, prepare(recipe, FilePath(folder), say), out, say)

@@ -84,6 +84,7 @@ def _add_experiment(parser: argparse.ArgumentParser) -> None:
         "picture. Hours on a small machine; what a folder has is kept, and a second call goes on."
     )
     parser.add_argument("folder", type=FilePath)
+    parser.add_argument("--arms", nargs="+", help="some of them only, as docs/experiment.md names them (default: all)")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--comments", type=int, default=6_000, help="comments that an arm sees (default: 6000)")
     parser.add_argument("--at-once", type=int, default=1, help="trainings at once, each with its part of the cores")
@@ -134,15 +135,19 @@ def _suite(given: argparse.Namespace) -> int:
 
 
 def _experiment(given: argparse.Namespace) -> int:
-    from train.experiment import experiment  # noqa: PLC0415 (scipy takes a second to import)
+    from train.experiment import ARMS, experiment  # noqa: PLC0415 (scipy takes a second to import)
     from train.experiment_report import write_report  # noqa: PLC0415 (as above)
 
+    arms = given.arms or list(ARMS)
+    if unknown := set(arms) - set(ARMS):
+        raise CallWrong(f"there is no arm {', '.join(sorted(unknown))}; there are: {'; '.join(ARMS)}")
     results = experiment(
         given.folder,
         _say,
         seeds=given.seeds,
         exposures=given.comments,
         at_once=given.at_once,
+        arms=arms,
         gsm8k_folder=given.gsm8k,
         clinc_folder=given.clinc,
     )

@@ -93,6 +93,7 @@ def experiment(
     seeds: int,
     exposures: int,
     at_once: int,
+    arms: Sequence[str] = tuple(ARMS),
     gsm8k_folder: FilePath | None = None,
     clinc_folder: FilePath | None = None,
 ) -> list[dict[str, Any]]:
@@ -112,7 +113,7 @@ def experiment(
         from train.experiment_run import measured  # noqa: PLC0415 (as above)
 
         _note(results, [measured(folder, domain, folder / BASE, arm, seed) for domain, arm, seed in missing])
-    runs = [Run(folder, domain, arm, seed) for seed in range(seeds) for domain in domains for arm in ARMS]
+    runs = [Run(folder, domain, arm, seed) for seed in range(seeds) for domain in domains for arm in arms]
     missing_runs = [run for run in runs if (run.domain.name, run.arm, run.seed) not in done]
     for row in _all(missing_runs, at_once, say):
         _note(results, [row])

@@ -104,7 +104,7 @@ def _rows_share(wanted: Run) -> float:
     comments = encode(gold, compiled(taxonomy, tokens), tokens, prompt, "completion")
     chats = ChatRows(tokenizer, tokens, context=1 << 30)
     every = list(read_questions(wanted.folder / "general.jsonl"))
-    drawn = np.random.default_rng(0).choice(len(every), SAMPLE, replace=False)
+    drawn = np.random.default_rng(0).choice(len(every), min(SAMPLE, len(every)), replace=False)
     general = (chats.of(chat_of(every[i].question, every[i].answer)) for i in drawn)
     weights = (1 - ROWS_REPLAY) * _mean(comments), ROWS_REPLAY * _mean(general)
     return weights[1] / sum(weights)

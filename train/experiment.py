@@ -35,6 +35,8 @@ SUITE_TEST: Final = 1_100
 ROWS_REPLAY: Final = 0.25
 """The study's mix: three quarters of the rows are comments, one quarter is general."""
 SHARE_REPLAY: Final = 0.1
+SHARE_GSM8K: Final = 0.25
+"""Of the base's supervised tokens."""
 REPLAYED: Final = {"suite": 12_000, "gsm8k": 1_500}
 """Replay is drawn from this many of the questions that the base learned from."""
 BASE: Final = "base"
@@ -147,9 +149,9 @@ def recipe_of(run: Run, rows_share: float) -> Recipe:
 
 def _base(folder: FilePath, *, with_gsm8k: bool) -> Recipe:
     told = load_recipe(BASE_RECIPE).model_dump(exclude_unset=True)
-    files = {"suite": folder / "suite-train.jsonl"} | ({"gsm8k": folder / "gsm8k-train.jsonl"} if with_gsm8k else {})
+    shares = {"suite": 1 - SHARE_GSM8K, "gsm8k": SHARE_GSM8K} if with_gsm8k else {"suite": 1.0}
     told["replay"] = [
-        {"name": name, "chats": [str(file)], "share": 1 / len(files), "passes": 8} for name, file in files.items()
+        {"name": name, "chats": [str(folder / f"{name}-train.jsonl")], "share": share} for name, share in shares.items()
     ]
     return Recipe.model_validate(told)
 

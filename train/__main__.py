@@ -33,6 +33,12 @@ def main(arguments: list[str]) -> int:
     train.add_argument(
         "--dry-run", action="store_true", help="print the plan: tokens, steps, mix, memory; train nothing"
     )
+    train.add_argument(
+        "--resume", action="store_true", help="go on with an unfinished run in --out; one not begun is begun"
+    )
+    train.add_argument(
+        "--save-minutes", type=float, default=15, help="of training between two saved states (default: 15)"
+    )
     train.add_argument("--json", action="store_true")
     train.set_defaults(run=_train)
     if arguments[:1] == ["train"] and arguments[1:2] and arguments[1] in _TOOLS:
@@ -176,9 +182,12 @@ def _train(given: argparse.Namespace) -> int:
         return _plan(recipe, as_json=given.json)
     if given.out is None:
         raise CallWrong("say where the checkpoint goes with --out, or ask for --dry-run")
-    from train.run import run  # noqa: PLC0415 (torch takes seconds to import)
+    from train.processes import joined  # noqa: PLC0415 (torch takes seconds to import)
+    from train.run import run  # noqa: PLC0415 (as above)
 
-    manifest = run(recipe, given.out, _say)
+    manifest = run(recipe, given.out, _say, resume=given.resume, save_minutes=given.save_minutes)
+    if not joined().is_main_process:
+        return 0
     text = f"{given.out}: published {manifest.version} after {manifest.training['seconds']} s of training"
     program.tell({"version": manifest.version, "training": manifest.training}, text, as_json=given.json)
     return 0

@@ -109,7 +109,7 @@ def experiment(
 
         say("the base")
         shutil.rmtree(folder / BASE, ignore_errors=True)
-        run(_base(folder, with_gsm8k=gsm8k_folder is not None), folder / BASE, say)
+        run(_base(folder, with_gsm8k=gsm8k_folder is not None), folder / BASE, say, resume=True)
     done = {(row["domain"], row["arm"], row["seed"]) for row in read_results(results)}
     if missing := [(domain, BASE, 0) for domain in domains if (domain.name, BASE, 0) not in done]:
         from train.experiment_run import measured  # noqa: PLC0415 (as above)

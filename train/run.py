@@ -65,9 +65,9 @@ def _published_already(recipe: Recipe | Average, out: FilePath, session: Session
         manifest = read_manifest(out)
         if differing := differences(manifest.recipe, recipe.model_dump(mode="json")):
             raise CallWrong(f"{out} was published by another recipe: {'; '.join(differing)}; give another --out")
-        _clear(session)
+        session.remove_states()
         return manifest
-    state = session.state
+    state = session.last_state
     if any(out.iterdir()) and not (session.resume and state):
         raise CallWrong(f"{out} is not empty; give another --out or remove it")
     if not session.resume and state:
@@ -91,7 +91,7 @@ def _trained(recipe: Recipe, out: FilePath, session: Session, callbacks: Sequenc
     finally:
         if joined().is_main_process:
             _tidy(session.folder, rows)
-    led(lambda: _clear(session))
+    led(session.remove_states)
     return manifest
 
 
@@ -109,16 +109,11 @@ def _prepared(recipe: Recipe, rows: FilePath, session: Session) -> Prepared:
 
 def _identify(session: Session, now: dict[str, Any]) -> None:
     """Raises CallWrong where the run that is to go on is another."""
-    if session.resume and session.state:
+    if session.resume and (state := session.last_state):
         check_same(session.folder, now)
-        session.say(f"going on after step {step_of(session.state)}")
+        session.say(f"going on after step {step_of(state)}")
     else:
         keep(session.folder, now)
-
-
-def _clear(session: Session) -> None:
-    """Once the checkpoint is published its states are of no use."""
-    shutil.rmtree(session.states, ignore_errors=True)
 
 
 def _fitted(
@@ -142,8 +137,8 @@ def _fitted(
 
 def _published(recipe: Recipe, prepared: Prepared, fitted: Fitted, out: FilePath) -> Manifest:
     # A process killed while it published has left some.
-    for file in out.iterdir():
-        file.unlink()
+    for path in out.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     with writing("the checkpoint", out):
         fitted.model.to(getattr(torch, recipe.dtype)).save_pretrained(out)
         prepared.tokenizer.save_pretrained(out)

@@ -15,6 +15,7 @@ from taxonomy.errors import WriteFailed
 from train.stops import Stops
 
 SAVE_MINUTES: Final = 15.0
+STATES: Final = "state"
 PREFIX: Final = "checkpoint-"
 """What the Trainer calls a saved state, before the number of its last step."""
 GIB: Final = 2**30
@@ -42,12 +43,23 @@ class Session:
     @property
     def states(self) -> FilePath:
         """Where states are saved."""
-        return self.folder / "state"
+        return self.folder / STATES
 
     @property
     def state(self) -> FilePath | None:
-        """The state last saved."""
+        """The state last saved, of this training and no other stage's."""
         return max(self.states.glob(f"{PREFIX}*"), key=step_of, default=None)
+
+    @property
+    def last_state(self) -> FilePath | None:
+        """The state last saved by any stage of the run."""
+        saved = self.folder.glob(f"**/{STATES}/{PREFIX}*")
+        return max(saved, key=lambda state: state.stat().st_mtime, default=None)
+
+    def remove_states(self) -> None:
+        """Those of all stages."""
+        for states in list(self.folder.glob(f"**/{STATES}")):
+            shutil.rmtree(states)
 
 
 def step_of(state: FilePath) -> int:

@@ -25,6 +25,7 @@ def watchers(session: Session, done: int, *, leads: bool) -> list[TrainerCallbac
         return []
     from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 (a second, and only the leader needs it)
 
+    session.folder.mkdir(parents=True, exist_ok=True)
     # Steps that are done again take the place of those that a killed process logged.
     board = SummaryWriter(str(session.folder / "tensorboard"), purge_step=done + 1 if done else None)
     return [Steps(session, done), Progress(session), TensorBoardCallback(board), *_mlflow()]

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 
 import httpx
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from serve.engine import Decoded
 from serve.engines import NAMED, Engines
 from serve.pair import Pair
 from taxonomy.labels import CheckpointId
@@ -117,3 +121,20 @@ def test_the_page_of_a_real_engine_has_them(live: Live, pair: Pair) -> None:
     for kind in ("compile", "masks"):
         assert gained("route_feedback_constraint_seconds_count", kind=kind) == 1
         assert 0 < gained("route_feedback_constraint_seconds_sum", kind=kind) < 1
+
+
+def test_the_span_of_a_decode_says_when_the_engine_did_what(live: Live) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+
+    async def decode() -> Decoded:
+        assert live.router
+        with provider.get_tracer("test").start_as_current_span("decode"):
+            return await live.engine.decode(live.router.task("It came late."))
+
+    decoded = live.run(decode())
+    assert decoded.masking_s
+    (span,) = exporter.get_finished_spans()
+    assert [event.name for event in span.events] == ["scheduled", "first_token", "last_token"]
+    times = [span.start_time, *(event.timestamp for event in span.events), span.end_time]
+    assert times == sorted(times)

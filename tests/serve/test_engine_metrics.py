@@ -136,5 +136,5 @@ def test_the_span_of_a_decode_says_when_the_engine_did_what(live: Live) -> None:
     assert decoded.masking_s
     (span,) = exporter.get_finished_spans()
     assert [event.name for event in span.events] == ["scheduled", "first_token", "last_token"]
-    times = [span.start_time, *(event.timestamp for event in span.events), span.end_time]
+    times = [span.start_time or 0, *(event.timestamp for event in span.events), span.end_time or 0]
     assert times == sorted(times)

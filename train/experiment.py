@@ -108,7 +108,8 @@ def experiment(
         from train.run import run  # noqa: PLC0415 (torch takes seconds to import)
 
         say("the base")
-        shutil.rmtree(folder / BASE, ignore_errors=True)
+        for left in (BASE, f"{BASE}.run"):
+            shutil.rmtree(folder / left, ignore_errors=True)
         run(_base(folder, with_gsm8k=gsm8k_folder is not None), folder / BASE, say, resume=True)
     done = {(row["domain"], row["arm"], row["seed"]) for row in read_results(results)}
     if missing := [(domain, BASE, 0) for domain in domains if (domain.name, BASE, 0) not in done]:

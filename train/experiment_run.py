@@ -34,7 +34,8 @@ SAMPLE = 500
 def done(wanted: Run) -> dict[str, Any]:
     """Train in a folder that is then removed, and give what was measured. Raises what training raises."""
     out = wanted.folder / wanted.name
-    shutil.rmtree(out, ignore_errors=True)
+    for left in (out, out.with_name(f"{out.name}.run")):
+        shutil.rmtree(left, ignore_errors=True)
     run(recipe_of(wanted, _rows_share(wanted)), out, lambda _: None, resume=True)
     return measured(wanted.folder, wanted.domain, out, wanted.arm, wanted.seed)
 

@@ -193,7 +193,7 @@ def _all(runs: Sequence[Run], at_once: int, say: Say) -> Iterator[dict[str, Any]
     """So many runs at once, each with its part of the cores."""
     from train.experiment_run import done  # noqa: PLC0415 (torch takes seconds to import)
 
-    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // at_once))
+    os.environ["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // at_once))
     started = time.monotonic()
     with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn")) as pool:
         futures = [pool.submit(done, run) for run in runs]

@@ -161,6 +161,14 @@ def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(
     assert read_manifest(out).version == version
 
 
+def test_a_disk_too_full_for_the_rows_is_named(asked: Recipe, tmp_path: Path) -> None:
+    file, log = tmp_path / "recipe.yaml", tmp_path / "log"
+    file.write_text(yaml.safe_dump(asked.model_dump(exclude_unset=True)))
+    assert ended(called(["train", str(file), "--out", str(tmp_path / "out")], log, largest_file=10_000)) == 1
+    assert f"File too large: '{tmp_path}/out.run/rows/comments'" in log.read_text()
+    assert not (tmp_path / "out.run").exists()
+
+
 class Filled(TrainerCallback):  # type: ignore[misc]  # transformers is untyped to us
     """After the last step there is little room left on a disk."""
 

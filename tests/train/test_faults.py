@@ -133,6 +133,15 @@ def test_a_run_that_is_told_to_stop_saves_its_state_and_says_so(
     assert run(asked, out, quiet, resume=True).version == version
 
 
+def test_a_second_signal_leaves_at_once(asked: Recipe, tmp_path: Path) -> None:
+    twice = [Signal(4, signal.SIGTERM), Signal(4, signal.SIGTERM)]
+    with pytest.raises(SystemExit) as left:
+        run(asked, tmp_path / "out", quiet, callbacks=twice)
+    assert left.value.code == 143
+    assert steps(tmp_path / "out") == [1, 2, 3]
+    assert not list((tmp_path / "out.run" / "state").iterdir())
+
+
 def test_a_run_that_is_told_to_stop_before_its_first_step_leaves_at_once(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(TINY | {"corpus": 1000}))
     process = called(["train", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "out")], tmp_path / "log")

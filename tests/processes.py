@@ -94,7 +94,7 @@ def run_as_rank(
     resume: bool = False,  # noqa: FBT001, FBT002
 ) -> None:
     """The callbacks are those of the second process."""
-    run_quietly(recipe, out, callbacks if rank == 1 else (), resume)
+    run(recipe, out, lambda _: None, resume=resume, callbacks=callbacks if rank == 1 else ())
 
 
 def _run_until_too_large(recipe: Recipe, out: Path, largest_file: int) -> None:

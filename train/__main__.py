@@ -18,6 +18,7 @@ from taxonomy.formats import load
 from train.convert import convert
 from train.corpus import SEED, TEST_SIZE, TRAIN_SIZE, Corpus, load_phrasebook
 from train.recipe import Average, Recipe, load_recipe
+from train.session import SAVE_MINUTES
 
 
 def main(arguments: list[str]) -> int:
@@ -37,7 +38,10 @@ def main(arguments: list[str]) -> int:
         "--resume", action="store_true", help="go on with an unfinished run in --out; one not begun is begun"
     )
     train.add_argument(
-        "--save-minutes", type=float, default=15, help="of training between two saved states (default: 15)"
+        "--save-minutes",
+        type=float,
+        default=SAVE_MINUTES,
+        help=f"of training between two saved states (default: {SAVE_MINUTES:g})",
     )
     train.add_argument("--json", action="store_true")
     train.set_defaults(run=_train)

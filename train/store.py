@@ -61,14 +61,23 @@ class Rows:
 
 
 def stored(rows: Iterable[Row], folder: FilePath) -> Rows:
-    """Write the rows as they come into a new folder, and map them. Raises OSError."""
+    """Write the rows as they come into a new folder, and map them. Raises OSError that names what cannot be written."""
     folder.mkdir(parents=True)
+    try:
+        _write(rows, folder)
+    except OSError as error:
+        if error.filename is None:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        raise
+    return mapped(folder)
+
+
+def _write(rows: Iterable[Row], folder: FilePath) -> None:
     with ExitStack() as files:
         writers = [_Writer(folder / name, files) for name in _NAMES]
         for row in rows:
             for writer, values in zip(writers, _lists(row), strict=True):
                 writer.add(values)
-    return mapped(folder)
 
 
 def mapped(folder: FilePath) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,19 +13,18 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from accelerate import PartialState
+from accelerate import DistributedType, PartialState
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from transformers import TrainerCallback
 
+import train.run
 from taxonomy.checkpoint import read_manifest, verify
+from taxonomy.errors import CallWrong
 from tests.processes import Signal, ended, in_parallel, run_as_rank
-from train.batches import collate
-from train.encode import Row
-from train.processes import joined, weights
-from train.recipe import Architecture, Recipe
+from train.processes import joined
+from train.recipe import Recipe
 from train.run import run
-from train.sft import fresh_model, loss_of
 from train.steps import read_steps
 
 SHAPE = {"vocabulary": 600, "hidden": 64, "layers": 2, "intermediate": 64, "context": 2048}
@@ -102,42 +102,44 @@ def test_what_the_first_process_cannot_prepare_ends_the_others_too(tmp_path: Pat
     assert [ended(p) for p in in_parallel(run_as_rank, 2, wrong, tmp_path / "out")] == [1, 1]
 
 
-def rows() -> list[Row]:
-    draw = torch.Generator().manual_seed(0)
-    lengths = torch.randint(6, 30, (8,), generator=draw).tolist()
-    tokens = [torch.randint(0, 600, (length,), generator=draw).numpy().astype("int32") for length in lengths]
-    return [Row(row, torch.arange(3, len(row)).numpy().astype("int32")) for row in tokens]
+def sharded(
+    rank: int,
+    recipe: Recipe,
+    out: Path,
+    callbacks: tuple[TrainerCallback, ...] = (),
+    resume: bool = False,  # noqa: FBT001, FBT002
+) -> None:
+    """As launched with --use_fsdp. accelerate shards on accelerators only, so it is told that these CPUs are some."""
+    os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_STATE_DICT_TYPE": "SHARDED_STATE_DICT"}
+    os.environ["FSDP_AUTO_WRAP_POLICY"] = "TRANSFORMER_BASED_WRAP"
+    decide = AcceleratorState.__init__
+
+    def told(self: AcceleratorState, *arguments: Any, **named: Any) -> None:
+        PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+        decide(self, *arguments, **named)
+        PartialState._shared_state["distributed_type"] = DistributedType.MULTI_CPU
+
+    AcceleratorState.__init__ = told
+    train.run.joined = lambda: PartialState(cpu=True)  # type: ignore[attr-defined]
+    run_as_rank(rank, recipe, out, callbacks, resume)
 
 
-def stepped(model: Any, mine: list[Row], total: float) -> None:
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    batch = collate(mine, [], 0) | {"total": torch.tensor(total)}
-    loss: Any = loss_of(model, model, batch)
-    loss.backward()
-    optimizer.step()
+def test_a_model_sharded_by_fsdp2_is_trained_stopped_resumed_and_published_whole(alone: Path, tmp_path: Path) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert [ended(p) for p in in_parallel(sharded, 2, ASKED, whole)] == [0, 0]
+    verify(whole, read_manifest(whole))
+    assert furthest(alone, whole) < NEAR
+    assert losses(whole) == pytest.approx(losses(alone), abs=1e-4)
+    assert [ended(p) for p in in_parallel(sharded, 2, ASKED, out, (Signal(3, signal.SIGTERM),))] == [1, 1]
+    parts = (tmp_path / "out.run" / "state" / "checkpoint-3" / "pytorch_model_fsdp_0").glob("*.distcp")
+    assert sorted(part.name for part in parts) == ["__0_0.distcp", "__1_0.distcp"], "each process saves its half"
+    assert [ended(p) for p in in_parallel(sharded, 2, ASKED, out, (), RESUME)] == [0, 0]
+    assert read_manifest(out).version == read_manifest(whole).version
 
 
-def sharded(rank: int, out: Path) -> None:
-    """One step on half of the rows, each process holding half of every weight."""
-    joined()
-    model = fresh_model(Architecture.model_validate(SHAPE), 600, 0, 1, seed=0)
-    mesh = init_device_mesh("cpu", (2,))
-    for layer in model.model.layers:
-        fully_shard(layer, mesh=mesh)
-    fully_shard(model, mesh=mesh)
-    assert {p.to_local().numel() * 2 for p in model.parameters()} == {p.numel() for p in model.parameters()}
-    stepped(model, rows()[rank::2], total=sum(len(row.learned) for row in rows()) / 2)
-    gathered = weights(model)
-    assert bool(gathered) == PartialState().is_main_process
-    if rank == 0:
-        torch.save(gathered, out)
-
-
-def test_the_loss_and_the_gathered_weights_are_right_where_fsdp2_shards_the_model(tmp_path: Path) -> None:
-    file = tmp_path / "weights.pt"
-    assert [ended(process) for process in in_parallel(sharded, 2, file)] == [0, 0]
-    model = fresh_model(Architecture.model_validate(SHAPE), 600, 0, 1, seed=0)
-    stepped(model, rows(), total=sum(len(row.learned) for row in rows()))
-    gathered = torch.load(file)
-    for name, tensor in model.state_dict().items():
-        torch.testing.assert_close(gathered[name], tensor, atol=1e-6, rtol=1e-5)
+def test_accelerate_would_not_shard_on_cpus_so_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(CallWrong, match="accelerate shards no model on CPUs"):
+        joined()

@@ -17,7 +17,7 @@ from taxonomy.files import write_text
 from taxonomy.formats import load
 from train.convert import convert
 from train.corpus import SEED, TEST_SIZE, TRAIN_SIZE, Corpus, load_phrasebook
-from train.recipe import Average, Recipe, load_recipe
+from train.recipe import AnyRecipe, Average, Recipe, load_recipe
 
 
 def main(arguments: list[str]) -> int:
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     train = rooms.add_parser(
         "train",
         help="make a checkpoint from a recipe",
-        epilog="Also: `train check DATA ...`, `train suite DIR`, `train convert SOURCE TARGET`; each with --help.",
+        epilog="Also: `train check`, `convert`, `experiment`, `suite`; each with --help.",
     )
     train.add_argument("recipe", type=FilePath)
     train.add_argument("--out", type=FilePath, help="a new or empty directory for the checkpoint")
@@ -59,7 +59,7 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Examine labelled comments and chats (JSONL) before a training."
+    parser.description = "Examine labelled comments, chats and plain texts before a training."
     parser.add_argument("data", type=FilePath, nargs="+")
     parser.add_argument("--taxonomy", type=FilePath, required=True)
     parser.add_argument(
@@ -99,7 +99,12 @@ def _add_experiment(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_experiment)
 
 
-_TOOLS = {"convert": _add_convert, "check": _add_check, "suite": _add_suite, "experiment": _add_experiment}
+_TOOLS = {
+    "convert": _add_convert,
+    "check": _add_check,
+    "suite": _add_suite,
+    "experiment": _add_experiment,
+}
 
 
 def _convert(given: argparse.Namespace) -> int:
@@ -188,16 +193,18 @@ def _train(given: argparse.Namespace) -> int:
     manifest = run(recipe, given.out, _say, resume=given.resume, save_minutes=given.save_minutes)
     if not joined().is_main_process:
         return 0
-    text = f"{given.out}: published {manifest.version} after {manifest.training['seconds']} s of training"
+    text = f"{given.out}: published {manifest.version}"
     program.tell({"version": manifest.version, "training": manifest.training}, text, as_json=given.json)
     return 0
 
 
-def _plan(recipe: Recipe | Average, *, as_json: bool) -> int:
+def _plan(recipe: AnyRecipe, *, as_json: bool) -> int:
     from train import plan  # noqa: PLC0415 (torch takes seconds to import)
 
     if isinstance(recipe, Average):
         raise CallWrong("an average trains nothing, so there is nothing to plan")
+    if not isinstance(recipe, Recipe):
+        raise CallWrong("what a reinforcement does depends on the answers it gets, so there is nothing to plan")
     planned = plan.plan(recipe, _say)
     program.tell(planned, plan.text(planned), as_json=as_json)
     return 0

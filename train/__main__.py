@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from itertools import chain
 from pathlib import Path as FilePath
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
     train = rooms.add_parser(
         "train",
         help="make a checkpoint from a recipe",
-        epilog="Also: `train check`, `convert`, `experiment`, `suite`; each with --help.",
+        epilog="Also: `train bench`, `check`, `convert`, `experiment`, `suite`; each with --help.",
     )
     train.add_argument("recipe", type=FilePath)
     train.add_argument("--out", type=FilePath, help="a new or empty directory for the checkpoint")
@@ -99,11 +100,27 @@ def _add_experiment(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_experiment)
 
 
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Tokens a second of this trainer beside TRL's SFTTrainer, unpacked and packed: one model, the same rows and "
+        "supervised tokens in the same steps, float32, in turn. The recipe: comments alone."
+    )
+    parser.add_argument("recipe", type=FilePath)
+    parser.add_argument("--steps", type=int, default=8, help="timed steps of each training (default: 8)")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--packing", type=int, default=512, help="tokens of a packed sequence of ours (default: 512)")
+    parser.add_argument("--systems", nargs="+", help="of trl, trl-packed, own, own-packed (default: all)")
+    parser.add_argument("--out", type=FilePath, help="write the figures here, as JSON")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=_bench)
+
+
 _TOOLS = {
     "convert": _add_convert,
     "check": _add_check,
     "suite": _add_suite,
     "experiment": _add_experiment,
+    "bench": _add_bench,
 }
 
 
@@ -164,6 +181,21 @@ def _experiment(given: argparse.Namespace) -> int:
     )
     write_report(results, given.folder)
     print(f"{given.folder / 'experiment.md'}: {len(results)} results")
+    return 0
+
+
+def _bench(given: argparse.Namespace) -> int:
+    from train.bench import SYSTEMS, Plan, bench, table  # noqa: PLC0415 (trl takes seconds to import)
+
+    recipe, systems = load_recipe(given.recipe), tuple(given.systems or SYSTEMS)
+    if not isinstance(recipe, Recipe):
+        raise CallWrong(f"{given.recipe} is no recipe of a fine-tuning")
+    if set(systems) - set(SYSTEMS) or min(given.steps, given.rounds, given.packing) < 1:
+        raise CallWrong(f"--systems are of {', '.join(SYSTEMS)}; --steps, --rounds and --packing are 1 or more")
+    figures = bench(recipe, Plan(given.steps, given.rounds, given.packing, systems), _say)
+    if given.out:
+        write_text(json.dumps(figures, indent=1) + "\n", given.out)
+    program.tell(figures, table(figures), as_json=given.json)
     return 0
 
 

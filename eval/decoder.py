@@ -22,6 +22,19 @@ from taxonomy.tokens import Tokens
 Watch = Callable[[int], object]
 """Told how many more are done."""
 
+Choose = Callable[[torch.Tensor], int]
+"""Which of the allowed tokens, by the log-probability of each."""
+
+
+def likeliest(logprobs: torch.Tensor) -> int:
+    """The greedy choice."""
+    return int(logprobs.argmax())
+
+
+def drawn(logprobs: torch.Tensor) -> int:
+    """A sample, by torch's seed."""
+    return int(torch.multinomial(logprobs.exp(), 1))
+
 
 @dataclass(frozen=True)
 class Decoder:
@@ -43,10 +56,10 @@ class Decoder:
         order = sorted(range(len(comments)), key=lambda i: len(asked[i]))
         for start in range(0, len(order), at_once):
             chosen = order[start : start + at_once]
-            _decide(self.model, [asked[i] for i in chosen], [walks[i] for i in chosen])
+            decide(self.model, [asked[i] for i in chosen], [walks[i] for i in chosen])
             watch(len(chosen))
         return [
-            Prediction(name, tuple(_segments(cut, walk)))
+            Prediction(name, tuple(segments(cut, walk)))
             for (name, _), cut, walk in zip(comments, pieces, walks, strict=True)
         ]
 
@@ -75,26 +88,29 @@ def answers(
 
 
 @torch.inference_mode()
-def _decide(model: PreTrainedModel, prompts: Sequence[list[int]], walks: Sequence[Walk]) -> None:
-    """Walk each to its end. A pass takes each row's decided token with the tokens forced after it."""
+def decide(
+    model: PreTrainedModel, prompts: Sequence[list[int]], walks: Sequence[Walk], choose: Choose = likeliest
+) -> list[list[int]]:
+    """Walk each to its end; gives the answers' tokens. A pass takes a decided token with those forced after it."""
     cache = _Held(model)
-    rows = [(walk, [*prompt, *walk.forced]) for prompt, walk in zip(prompts, walks, strict=True)]
-    while True:
-        going = [i for i, (walk, _) in enumerate(rows) if not walk.is_done]
-        if not going:
-            return
-        if len(going) < len(rows):
-            cache.keep(going)
-            rows = [rows[i] for i in going]
-        logits = cache.after([run for _, run in rows])
-        rows = [(walk, _decided(walk, row)) for (walk, _), row in zip(rows, logits, strict=True)]
+    answers = [list(walk.forced) for walk in walks]
+    going, runs = list(range(len(walks))), [[*prompt, *said] for prompt, said in zip(prompts, answers, strict=True)]
+    while kept := [row for row, i in enumerate(going) if not walks[i].is_done]:
+        if len(kept) < len(going):
+            cache.keep(kept)
+            going, runs = [going[row] for row in kept], [runs[row] for row in kept]
+        logits = cache.after(runs)
+        runs = [_decided(walks[i], row, choose) for i, row in zip(going, logits, strict=True)]
+        for i, run in zip(going, runs, strict=True):
+            answers[i] += run
+    return answers
 
 
-def _decided(walk: Walk, logits: torch.Tensor) -> list[int]:
+def _decided(walk: Walk, logits: torch.Tensor, choose: Choose) -> list[int]:
     allowed = walk.allowed
     among = torch.log_softmax(logits[list(allowed)].float(), dim=0)
-    best = int(among.argmax())
-    return [allowed[best], *walk.decide(allowed[best], float(among[best]))]
+    chosen = choose(among)
+    return [allowed[chosen], *walk.decide(allowed[chosen], float(among[chosen]))]
 
 
 @torch.inference_mode()
@@ -154,7 +170,8 @@ class _Held:
         return logits
 
 
-def _segments(pieces: Sequence[str], walk: Walk) -> Iterator[Segment]:
+def segments(pieces: Sequence[str], walk: Walk) -> Iterator[Segment]:
+    """What a walk that is done has said of the comment cut into these pieces."""
     first = start = 0
     for closing in walk.closings:
         end = start + sum(map(len, pieces[first : closing.chunks]))

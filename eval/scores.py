@@ -105,14 +105,14 @@ def score(
     id, such as its language. Without one of them its scores are None.
     """
     both = matched(gold, predicted)
-    hierarchical = _hierarchical(both)
+    ancestors = hierarchical(both)
     return Scores(
         levels={LEVELS[n - 1]: both.tally(both.right_at(n)) for n in range(1, both.paths.depth + 1)},
         macro=_averaged(both, "macro"),
         weighted=_averaged(both, "weighted"),
         leaf_interval=f1_interval(both.leaf_counts()),
-        hierarchical=hierarchical,
-        lca_depth=hierarchical.right / both.pairs.gold.size if both.pairs.gold.size else None,
+        hierarchical=ancestors,
+        lca_depth=ancestors.right / both.pairs.gold.size if both.pairs.gold.size else None,
         label_set=_label_sets(both),
         span=both.tally(np.ones(both.pairs.gold.size, dtype=bool)),
         span_strict=both.tally(
@@ -153,7 +153,7 @@ def _averaged(both: Matched, average: str) -> Rates:
     )
 
 
-def _hierarchical(both: Matched) -> Tally:
+def hierarchical(both: Matched) -> Tally:
     """Ancestors (a leaf is its own) that both paths of a pair have; all of the predicted, all of the gold ones."""
     depth = both.paths.each(len)
     gold, predicted = depth[both.gold.path[both.pairs.gold]], depth[both.predicted.path[both.pairs.predicted]]

@@ -155,6 +155,10 @@ class NotReady(RouteFeedbackError):
     status, retryable = 503, True
 
 
+class ReinforcementRefused(RouteFeedbackError):
+    """Reinforcement cannot help this checkpoint, or need not; nothing was trained."""
+
+
 class RecipeInvalid(RouteFeedbackError):
     """A training recipe has an unknown key or an impossible value."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from itertools import chain
 from pathlib import Path as FilePath
@@ -17,7 +18,7 @@ from taxonomy.files import write_text
 from taxonomy.formats import load
 from train.convert import convert
 from train.corpus import SEED, TEST_SIZE, TRAIN_SIZE, Corpus, load_phrasebook
-from train.recipe import Average, Recipe, load_recipe
+from train.recipe import AnyRecipe, Average, Recipe, load_recipe
 from train.session import SAVE_MINUTES
 
 
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
     train = rooms.add_parser(
         "train",
         help="make a checkpoint from a recipe",
-        epilog="Also: `train check DATA ...`, `train suite DIR`, `train convert SOURCE TARGET`; each with --help.",
+        epilog="Also: `train bench`, `check`, `convert`, `experiment`, `suite`; each with --help.",
     )
     train.add_argument("recipe", type=FilePath)
     train.add_argument("--out", type=FilePath, help="a new or empty directory for the checkpoint")
@@ -63,7 +64,7 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Examine labelled comments and chats (JSONL) before a training."
+    parser.description = "Examine labelled comments, chats and plain texts before a training."
     parser.add_argument("data", type=FilePath, nargs="+")
     parser.add_argument("--taxonomy", type=FilePath, required=True)
     parser.add_argument(
@@ -103,7 +104,28 @@ def _add_experiment(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_experiment)
 
 
-_TOOLS = {"convert": _add_convert, "check": _add_check, "suite": _add_suite, "experiment": _add_experiment}
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Tokens a second of this trainer beside TRL's SFTTrainer, unpacked and packed: one model, the same rows and "
+        "supervised tokens in the same steps, float32, in turn. The recipe: comments alone."
+    )
+    parser.add_argument("recipe", type=FilePath)
+    parser.add_argument("--steps", type=int, default=8, help="timed steps of each training (default: 8)")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--packing", type=int, default=512, help="tokens of a packed sequence of ours (default: 512)")
+    parser.add_argument("--systems", nargs="+", help="of trl, trl-packed, own, own-packed (default: all)")
+    parser.add_argument("--out", type=FilePath, help="write the figures here, as JSON")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=_bench)
+
+
+_TOOLS = {
+    "convert": _add_convert,
+    "check": _add_check,
+    "suite": _add_suite,
+    "experiment": _add_experiment,
+    "bench": _add_bench,
+}
 
 
 def _convert(given: argparse.Namespace) -> int:
@@ -166,6 +188,21 @@ def _experiment(given: argparse.Namespace) -> int:
     return 0
 
 
+def _bench(given: argparse.Namespace) -> int:
+    from train.bench import SYSTEMS, Plan, bench, table  # noqa: PLC0415 (trl takes seconds to import)
+
+    recipe, systems = load_recipe(given.recipe), tuple(given.systems or SYSTEMS)
+    if not isinstance(recipe, Recipe):
+        raise CallWrong(f"{given.recipe} is no recipe of a fine-tuning")
+    if set(systems) - set(SYSTEMS) or min(given.steps, given.rounds, given.packing) < 1:
+        raise CallWrong(f"--systems are of {', '.join(SYSTEMS)}; --steps, --rounds and --packing are 1 or more")
+    figures = bench(recipe, Plan(given.steps, given.rounds, given.packing, systems), _say)
+    if given.out:
+        write_text(json.dumps(figures, indent=1) + "\n", given.out)
+    program.tell(figures, table(figures), as_json=given.json)
+    return 0
+
+
 def _corpus(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True)
     write = commands.add_parser("write", help="write comments of a split as JSONL")
@@ -192,16 +229,18 @@ def _train(given: argparse.Namespace) -> int:
     manifest = run(recipe, given.out, _say, resume=given.resume, save_minutes=given.save_minutes)
     if not joined().is_main_process:
         return 0
-    text = f"{given.out}: published {manifest.version} after {manifest.training['seconds']} s of training"
+    text = f"{given.out}: published {manifest.version}"
     program.tell({"version": manifest.version, "training": manifest.training}, text, as_json=given.json)
     return 0
 
 
-def _plan(recipe: Recipe | Average, *, as_json: bool) -> int:
+def _plan(recipe: AnyRecipe, *, as_json: bool) -> int:
     from train import plan  # noqa: PLC0415 (torch takes seconds to import)
 
     if isinstance(recipe, Average):
         raise CallWrong("an average trains nothing, so there is nothing to plan")
+    if not isinstance(recipe, Recipe):
+        raise CallWrong("what a reinforcement does depends on the answers it gets, so there is nothing to plan")
     planned = plan.plan(recipe, _say)
     program.tell(planned, plan.text(planned), as_json=as_json)
     return 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from train.recipe import Optimisation, Recipe
+from train.recipe import Adapter, Optimisation, Recipe, Reinforcement, Texts
 
 FRESH_LEARNING_RATE: Final = 1.5e-3
 
@@ -27,6 +27,12 @@ FULL: Final = (
     Known(15e9, 1e-5, 5e-6, 2e-5, "Tulu 3 8B: 5e-6; Llama 2 and Tulu 2: 2e-5"),
     Known(float("inf"), 5e-6, 1e-6, 1e-5, "the VOC study, 30B: 1e-6 to 1e-5; Tulu 3 70B: 2e-6; Tulu 2 70B: 1e-5"),
 )
+LORA: Final = (
+    Known(15e9, 2e-4, 1e-5, 5e-4, "LoRA on GPT-2 and QLoRA 7B and 13B: 2e-4; Biderman 2024, 7B: 1e-5 to 5e-4"),
+    Known(float("inf"), 1e-4, 1e-5, 2e-4, "QLoRA 33B and 65B: 1e-4; LoRA on GPT-3: 2e-4; the VOC study's vendor: 1e-5"),
+)
+RFT: Final = Known(float("inf"), 1e-6, 3e-7, 1e-6, "DeepSeekMath 7B, DAPO 32B: 1e-6; Tulu 3 8B: 3e-7")
+LORA_RFT: Final = Known(float("inf"), 1e-5, 3e-6, 1e-5, "Schulman 2025: ten times the rate of full weights")
 SMALLEST: Final = 1e8
 """Below so many parameters nothing published is known to us; the rate is to be swept."""
 BATCHES: Final = (16, 128)
@@ -35,31 +41,62 @@ PASSES: Final = 4
 REPLAY: Final = (0.01, 0.5)
 
 
-def known(parameters: float) -> Known:
-    """What holds for a base of this size."""
-    return next(run for run in FULL if parameters <= run.parameters)
+def known(parameters: float, adapter: Adapter | None = None) -> Known:
+    """What holds for a base of this size, trained as a whole or through an adapter."""
+    return next(run for run in (LORA if adapter else FULL) if parameters <= run.parameters)
+
+
+def known_of_reinforcement(adapter: Adapter | None) -> Known:
+    """What holds for reinforcement, whatever the size."""
+    return LORA_RFT if adapter else RFT
 
 
 def settled(recipe: Recipe, parameters: int) -> Optimisation:
     """The recipe's optimisation with nothing left open."""
     if recipe.optimisation.learning_rate is not None:
         return recipe.optimisation
-    rate = FRESH_LEARNING_RATE if recipe.is_fresh else known(parameters).learning_rate
+    rate = FRESH_LEARNING_RATE if recipe.is_fresh else known(parameters, recipe.adapter).learning_rate
     return recipe.optimisation.model_copy(update={"learning_rate": rate})
+
+
+def settled_for_texts(source: Texts, optimisation: Optimisation) -> Optimisation:
+    """The optimisation of the texts' stage; what it does not say itself is as for the comments."""
+    rate = source.learning_rate or optimisation.learning_rate
+    return optimisation.model_copy(update={"batch": source.batch, "learning_rate": rate})
 
 
 def warnings(recipe: Recipe, parameters: int) -> list[str]:
     """One line for each thing outside of the known-good range; none for a fresh model, which is no fine-tuning."""
-    return [] if recipe.is_fresh else [*_of_rate(recipe, parameters), *_of_data(recipe)]
+    if recipe.is_fresh:
+        return []
+    return [*_of_rates(recipe, parameters), *_of_texts(recipe), *([] if recipe.is_cpt_alone else _of_data(recipe))]
 
 
-def _of_rate(recipe: Recipe, parameters: int) -> list[str]:
-    rate, run = settled(recipe, parameters).learning_rate, known(parameters)
+def warnings_of_reinforcement(recipe: Reinforcement, parameters: int) -> list[str]:
+    """The same of a reinforcement."""
+    return _of_rate("learning rate", recipe.learning_rate, parameters, known_of_reinforcement(recipe.adapter))
+
+
+def _of_rates(recipe: Recipe, parameters: int) -> list[str]:
+    run = known(parameters, recipe.adapter)
+    said = _of_rate("learning rate", settled(recipe, parameters).learning_rate, parameters, run)
+    if recipe.cpt and parameters >= SMALLEST:
+        said += _of_rate("cpt: learning rate", recipe.cpt.learning_rate, parameters, run)
+    return said
+
+
+def _of_rate(name: str, rate: float | None, parameters: int, run: Known) -> list[str]:
     if parameters < SMALLEST:
         return [f"{parameters / 1e6:.1f} M parameters: no published learning rate for so small a base; sweep it"]
     if rate is not None and not run.low <= rate <= run.high:
-        return [f"learning rate {rate:g}: published runs of this size used {run.low:g} to {run.high:g} ({run.source})"]
+        return [f"{name} {rate:g}: published runs of this size used {run.low:g} to {run.high:g} ({run.source})"]
     return []
+
+
+def _of_texts(recipe: Recipe) -> list[str]:
+    if not (recipe.cpt and recipe.adapter):
+        return []
+    return ["cpt through an adapter: it learned less than full weights from plain text (Biderman 2024)"]
 
 
 def _of_data(recipe: Recipe) -> list[str]:

@@ -17,6 +17,10 @@ from train.chats import Chat, is_chats, read_chats
 from train.contamination import Benchmarks, Overlap, questions
 from train.duplicates import Seen, Twin
 from train.examine import Examined, examined
+from train.texts import Text, is_texts, read_texts
+
+Read = Examined | Chat | Text
+"""A row that can be used."""
 
 SURE: Final = 0.8
 """A language that the detector holds for less likely is written as `und`, ISO 639's code for undetermined."""
@@ -31,6 +35,7 @@ class Report:
 
     comments: int = 0
     chats: int = 0
+    texts: int = 0
     invalid: list[str] = field(default_factory=list)
     twins: list[Twin] = field(default_factory=list)
     leaks: list[Twin] = field(default_factory=list)
@@ -45,6 +50,7 @@ class Report:
         return {
             "comments": self.comments,
             "chats": self.chats,
+            "texts": self.texts,
             "invalid": len(self.invalid),
             "duplicates": len(self.twins),
             "leaks": len(self.leaks),
@@ -69,6 +75,7 @@ class Report:
         return {
             "comments": self.comments,
             "chats": self.chats,
+            "texts": self.texts,
             "invalid": self.invalid,
             "duplicates": [twin._asdict() for twin in self.twins],
             "leaks": [twin._asdict() for twin in self.leaks],
@@ -89,7 +96,7 @@ def check(
     skip_invalid: bool = False,
     watch: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> Report:
-    """Examine labelled comments and chats alike; what a file holds its first row says.
+    """Examine labelled comments, chats and plain texts alike; what a file holds its first row says.
 
     The texts' hashes are kept, so memory grows with the data, by about a KiB a row. watch: wraps the rows, for
     progress. Raises the first DataInvalid unless `skip_invalid`, CallWrong, OSError.
@@ -101,28 +108,33 @@ def check(
         if isinstance(row, DataInvalid):
             _invalid(report, row, skip_invalid=skip_invalid)
             continue
-        text = row.comment.comment if isinstance(row, Examined) else _said(row)
+        text = _said(row)
         if twin := seen.add(row.where, text):
             report.twins.append(twin)
         if known and (overlap := known.overlap(row.where, text)):
             report.overlaps.append(overlap)
-        if isinstance(row, Chat):
+        if isinstance(row, Examined):
+            _count(report, row, detector)
+        elif isinstance(row, Chat):
             report.chats += 1
         else:
-            _count(report, row, detector)
+            report.texts += 1
     for row in watch(_rows(test, taxonomy)):
         if isinstance(row, DataInvalid):
             _invalid(report, row, skip_invalid=skip_invalid)
-        elif leak := seen.twin(row.where, row.comment.comment if isinstance(row, Examined) else _said(row)):
+        elif leak := seen.twin(row.where, _said(row)):
             report.leaks.append(leak)
     return report
 
 
-def _rows(files: Sequence[FilePath], taxonomy: Taxonomy) -> Iterator[Examined | Chat | DataInvalid]:
+def _rows(files: Sequence[FilePath], taxonomy: Taxonomy) -> Iterator[Read | DataInvalid]:
     for file in files:
         if not file.is_file():
             raise CallWrong(f"there is no data file {file}")
-        yield from read_chats(file) if is_chats(file) else examined(file, taxonomy)
+        if is_texts(file):
+            yield from read_texts(file)
+        else:
+            yield from read_chats(file) if is_chats(file) else examined(file, taxonomy)
 
 
 def _invalid(report: Report, error: DataInvalid, *, skip_invalid: bool) -> None:
@@ -140,5 +152,9 @@ def _count(report: Report, row: Examined, detector: LanguageIdentifier) -> None:
     report.languages[language if likely >= SURE else "und"] += 1
 
 
-def _said(chat: Chat) -> str:
-    return "\n".join(message.content for message in chat.messages if message.role != "system")
+def _said(row: Read) -> str:
+    if isinstance(row, Examined):
+        return row.comment.comment
+    if isinstance(row, Text):
+        return row.text
+    return "\n".join(message.content for message in row.messages if message.role != "system")

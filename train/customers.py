@@ -18,7 +18,7 @@ from train.check import Report, check
 from train.corpus import Corpus, load_phrasebook, on_cuts
 from train.examine import Examined, examined
 from train.noise import words_left_out
-from train.recipe import Labelled, Recipe
+from train.recipe import Labelled, Recipe, Reinforcement
 
 
 class Comments(Protocol):
@@ -61,7 +61,7 @@ class FromFiles:
         return self.count
 
 
-def comments_of(recipe: Recipe, reports: dict[str, Report]) -> Comments:
+def comments_of(recipe: Recipe | Reinforcement, reports: dict[str, Report]) -> Comments:
     """The recipe's comments; files are checked first, and what is found is put under "comments".
 
     Raises CallWrong or TaxonomyInvalid (the taxonomy), DataInvalid (a row in error, or no rows), OSError.

@@ -32,6 +32,7 @@ def _figures(report: Report, taxonomy: Taxonomy) -> Iterator[tuple[str, str]]:
     seen = sum(report.leaves[leaf.path] > 0 for leaf in taxonomy.leaves)
     yield "comments", str(report.comments)
     yield "chats", str(report.chats)
+    yield "texts", str(report.texts)
     yield "rows in error, left out", str(len(report.invalid))
     yield "rows that repeat an earlier one", f"{exact} exactly, {len(report.twins) - exact} nearly"
     yield "test rows that repeat a row of the data", str(len(report.leaks))

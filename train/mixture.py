@@ -94,7 +94,7 @@ class Mixture:
         seen = np.concatenate(self.order) % max(1, len(self.comments)) if len(self.comments) else np.empty(0, np.int64)
         counts = {"comments": (int(self.comments.learned.lengths_of(seen).sum()), len(seen), len(self.comments))}
         counts |= {drawn.name: (drawn.tokens, len(drawn.picks), len(drawn.rows)) for drawn in self.replay}
-        whole = sum(tokens for tokens, _, _ in counts.values())
+        whole = max(1, sum(tokens for tokens, _, _ in counts.values()))
         mix: dict[str, Any] = {
             name: {"tokens": tokens, "share": tokens / whole, "rows": used, "of": there}
             for name, (tokens, used, there) in counts.items()

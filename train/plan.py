@@ -9,22 +9,26 @@ from typing import Any, Final, NamedTuple
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from train.advice import settled, warnings
+from train.adapters import adapted, trained
+from train.advice import settled, settled_for_texts, warnings
 from train.batches import Batches
 from train.mixture import Mixture
 from train.prepare import Prepared, Say, prepare
-from train.recipe import Recipe
+from train.recipe import Optimisation, Recipe
 from train.sft import fresh_model
 
-BYTES_A_PARAMETER: Final = 16
-"""Float32 weights, gradients and Adam's two moments (Rajbhandari et al. 2020)."""
+BYTES_A_WEIGHT: Final = 4
+"""Float32."""
+BYTES_OF_TRAINING: Final = 12
+"""Of each trained weight: its gradient and Adam's two moments (Rajbhandari et al. 2020)."""
 GIB: Final = 2**30
 
 
 class Shape(NamedTuple):
-    """A model's size."""
+    """A model's size. trained: of its parameters and those of an adapter, the ones that are trained."""
 
     parameters: int
+    trained: int
     layers: int
     hidden: int
     vocabulary: int
@@ -36,9 +40,14 @@ def plan(recipe: Recipe, say: Say) -> dict[str, Any]:
         prepared = prepare(recipe, FilePath(folder), say)
         shape = _shape(recipe, prepared)
         optimisation = settled(recipe, shape.parameters)
-        largest = _largest(prepared.mixture, prepared.tokens.eos, optimisation.accumulate, recipe.packing)
+        mixtures = [prepared.cpt] if prepared.cpt else []
+        mixtures += [] if recipe.is_cpt_alone else [prepared.mixture]
+        passes = [_largest(m, prepared.tokens.eos, optimisation.accumulate, recipe.packing) for m in mixtures]
+        largest = max(passes, key=lambda shape: shape["sequences"] * shape["width"])
         return {
             "parameters": shape.parameters,
+            "trained": shape.trained,
+            "cpt": _of_texts(recipe, prepared, optimisation),
             "steps": len(prepared.mixture),
             "tokens": _tokens(prepared.mixture),
             "mix": prepared.mixture.as_json(),
@@ -53,9 +62,14 @@ def plan(recipe: Recipe, say: Say) -> dict[str, Any]:
 def text(planned: dict[str, Any]) -> str:
     """The plan for a person."""
     optimisation, largest, memory = planned["optimisation"], planned["largest_pass"], planned["memory_gib"]
-    lines = [
-        f"{planned['parameters'] / 1e6:.1f} M parameters",
-        f"{planned['steps']} steps of {optimisation['batch']} rows, learning rate {optimisation['learning_rate']:g}",
+    rate = optimisation["learning_rate"]
+    lines = [f"{planned['parameters'] / 1e6:.1f} M parameters, {planned['trained'] / 1e6:.2f} M trained"]
+    if cpt := planned["cpt"]:
+        lines.append(
+            f"{cpt['steps']} steps of {cpt['batch']} rows of text, learning rate {cpt['learning_rate']:g}; then"
+        )
+    lines += [
+        f"{planned['steps']} steps of {optimisation['batch']} rows, learning rate {rate:g}",
         f"{planned['tokens']} tokens in all",
         f"{'source':<20}{'supervised tokens':>18}{'share':>9}{'asked':>9}{'rows':>9}{'of':>9}",
     ]
@@ -78,8 +92,18 @@ def _shape(recipe: Recipe, prepared: Prepared) -> Shape:
             model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(prepared.base))
         else:
             model = fresh_model(recipe.architecture, len(prepared.tokenizer), pad=0, eos=0, seed=0)
-    config = model.config
-    return Shape(model.num_parameters(), config.num_hidden_layers, config.hidden_size, config.vocab_size)
+        parameters, config = model.num_parameters(), model.config
+        learned = trained(adapted(model, recipe.adapter, recipe.seed) if recipe.adapter else model)
+    return Shape(parameters, learned, config.num_hidden_layers, config.hidden_size, config.vocab_size)
+
+
+def _of_texts(recipe: Recipe, prepared: Prepared, optimisation: Optimisation) -> dict[str, Any] | None:
+    """The stage before the comments, where there is one."""
+    if not (recipe.cpt and prepared.cpt):
+        return None
+    own = settled_for_texts(recipe.cpt, optimisation)
+    learned = prepared.cpt.as_json()["comments"]["tokens"]
+    return {"steps": len(prepared.cpt), "tokens": learned, "batch": own.batch, "learning_rate": own.learning_rate}
 
 
 def _tokens(mixture: Mixture) -> int:
@@ -109,7 +133,9 @@ def _memory(shape: Shape, largest: dict[str, int], *, anchored: bool) -> dict[st
     that in 32; attention scores are left out, as fused attention keeps none. Logits, their mask and gradient: at
     learned tokens only.
     """
-    held = BYTES_A_PARAMETER * shape.parameters + (4 * shape.parameters if anchored else 0)
+    beside = shape.trained if shape.trained < shape.parameters else 0
+    copies = 2 if anchored else 1
+    held = BYTES_A_WEIGHT * (copies * shape.parameters + beside) + BYTES_OF_TRAINING * shape.trained
     activations = 2 * 34 * largest["sequences"] * largest["width"] * shape.layers * shape.hidden
     logits = 3 * 4 * largest["learned"] * shape.vocabulary
     return {"weights_and_optimiser": held / GIB, "activations": (activations + logits) / GIB}

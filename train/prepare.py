@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path as FilePath
 
 from tqdm import tqdm
@@ -12,7 +13,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
 from taxonomy.answer import written
 from taxonomy.checkpoint import check_pair, read_manifest, verify
 from taxonomy.compiled import compiled
-from taxonomy.errors import CallWrong, DataInvalid
+from taxonomy.errors import CallWrong, DataInvalid, RecipeInvalid
 from taxonomy.prompt import Prompt, PromptStyle
 from taxonomy.tokens import Tokens
 from taxonomy.tree import Taxonomy
@@ -21,9 +22,10 @@ from train.check import Report, check
 from train.customers import Comments, comments_of, exposures
 from train.encode import Row, encode
 from train.mixture import Mixture, Source, mixture
-from train.recipe import Recipe, Replay
+from train.recipe import Recipe, Replay, Texts
 from train.store import stored
 from train.suite import suite
+from train.texts import Text, read_texts, text_rows
 from train.tokenizer import learn_tokenizer
 
 Say = Callable[[str], None]
@@ -33,13 +35,15 @@ Say = Callable[[str], None]
 class Prepared:
     """base: the folder or id that the weights come from, none for a fresh model; origin: what the manifest calls it.
 
-    context: the longest row that the model takes. reports: what was found in files, by source. skipped: chats left out.
+    cpt: the texts, where the recipe has some, as rows of a mixture of their own.
+    context: the longest row that the model takes. reports: what was found in files, by source. skipped: rows left out.
     """
 
     comments: Comments
     tokenizer: PreTrainedTokenizerFast
     tokens: Tokens
     mixture: Mixture
+    cpt: Mixture | None
     base: str | None
     origin: str | None
     context: int
@@ -65,9 +69,13 @@ def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
     rows = stored(_within(encoded, context), folder / "comments")
     chat_rows = ChatRows(tokenizer, tokens, context)
     skipped: dict[str, int] = {}
+    if recipe.cpt:
+        _check_length(recipe.cpt, context)
+        reports |= _checked("cpt", recipe.cpt, recipe.cpt.texts, comments.taxonomy, recipe.benchmarks)
+    cpt = _texts(recipe.cpt, tokens, recipe.seed, folder / "cpt", skipped) if recipe.cpt else None
     sources = []
     for source in recipe.replay:
-        reports |= _checked(source, comments.taxonomy, recipe.benchmarks)
+        reports |= _checked(source.name, source, source.chats, comments.taxonomy, recipe.benchmarks)
         skipped[source.name] = 0
         made = stored(_replayed(source, chat_rows, recipe.seed, skipped), folder / f"replay-{source.name}")
         sources.append(Source(source.name, made, source.share, source.passes, source.tokens))
@@ -83,7 +91,7 @@ def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
         total=recipe.tokens,
         seed=recipe.seed,
     )
-    return Prepared(comments, tokenizer, tokens, mixed, base, origin, context, reports, skipped)
+    return Prepared(comments, tokenizer, tokens, mixed, cpt, base, origin, context, reports, skipped)
 
 
 def _verified(folder: FilePath, taxonomy: Taxonomy) -> str:
@@ -119,6 +127,8 @@ def _tokenizer_texts(comments: Comments, recipe: Recipe) -> Iterable[str]:
         for chat in _chats(source, recipe.seed):
             if isinstance(chat, Chat):
                 yield from (message.content for message in chat.messages)
+    for file in recipe.cpt.texts if recipe.cpt else ():
+        yield from (text.text for text in read_texts(FilePath(file)) if isinstance(text, Text))
 
 
 def _comment_rows(recipe: Recipe, comments: Comments, total: int, tokens: Tokens, prompt: Prompt) -> Iterator[Row]:
@@ -139,12 +149,13 @@ def _within(rows: Iterable[Row], context: int) -> Iterator[Row]:
         yield row
 
 
-def _checked(source: Replay, taxonomy: Taxonomy, benchmarks: str | None) -> dict[str, Report]:
-    if not source.chats:
+def _checked(
+    name: str, source: Replay | Texts, files: Sequence[str] | None, taxonomy: Taxonomy, benchmarks: str | None
+) -> dict[str, Report]:
+    if not files:
         return {}
     folder = FilePath(benchmarks) if benchmarks else None
-    files = [FilePath(file) for file in source.chats]
-    return {source.name: check(files, taxonomy, benchmarks=folder, skip_invalid=source.skip_invalid)}
+    return {name: check([*map(FilePath, files)], taxonomy, benchmarks=folder, skip_invalid=source.skip_invalid)}
 
 
 def _chats(source: Replay, seed: int) -> Iterator[Chat | DataInvalid]:
@@ -165,3 +176,29 @@ def _replayed(source: Replay, rows: ChatRows, seed: int, skipped: dict[str, int]
             if not source.skip_invalid:
                 raise
             skipped[source.name] += 1
+
+
+def _check_length(source: Texts, context: int) -> None:
+    if source.length > context:
+        raise RecipeInvalid(f"cpt.length: {source.length} tokens, the context holds {context}")
+
+
+def _texts(source: Texts, tokens: Tokens, seed: int, folder: FilePath, skipped: dict[str, int]) -> Mixture:
+    """The texts' rows, as often as the recipe says. Raises DataInvalid where there is no text."""
+    rows = stored(_text_rows(source, tokens, skipped), folder)
+    if not len(rows):
+        raise DataInvalid(f"{source.texts[0]}: there is no text in it that can be used")
+    total = round(source.passes * len(rows))
+    return mixture(rows, [], exposures=total, per_epoch=len(rows), batch=source.batch, total=None, seed=seed)
+
+
+def _text_rows(source: Texts, tokens: Tokens, skipped: dict[str, int]) -> Iterator[Row]:
+    """Those in error are counted or raised, as the recipe says."""
+    skipped["cpt"] = 0
+    for text in chain.from_iterable(read_texts(FilePath(file)) for file in source.texts):
+        if not isinstance(text, DataInvalid):
+            yield from text_rows(text, tokens, source.length)
+        elif source.skip_invalid:
+            skipped["cpt"] += 1
+        else:
+            raise text

@@ -80,12 +80,45 @@ class Replay(_Strict):
         return self
 
 
+class Adapter(_Strict):
+    """Matrices of low rank beside those of the base, learned in their stead and merged into them at the end.
+
+    kind: `lora`, or `dora` (its direction and length apart). alpha: what the product is scaled by, over the rank; none:
+    twice the rank. targets: names of the base's linear layers; none: all but the head. keep: the adapter alone
+    is published too, unmerged, in the folder `adapter/`.
+    """
+
+    kind: Literal["lora", "dora"] = "lora"
+    rank: Count = 16
+    alpha: Annotated[float, Field(gt=0)] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    targets: Annotated[list[str], Field(min_length=1)] | None = None
+    keep: bool = False
+
+
+class Texts(_Strict):
+    """Continued pre-training, before the comments: plain text, every token of it learned.
+
+    texts: JSONL files with a `text` a line, or `.txt` files, each a text. passes: over all of it. length: the longest
+    row, in tokens; longer texts are cut. batch: rows of a step. learning_rate: none: that of the comments.
+    """
+
+    texts: Annotated[list[str], Field(min_length=1)]
+    passes: Annotated[float, Field(gt=0)] = 1
+    length: Annotated[int, Field(ge=8)] = 1024
+    batch: Count = 32
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    skip_invalid: bool = False
+
+
 class Recipe(_Strict):
     """One run: customer comments as often as it says, and replay on top.
 
     corpus: a number of comments of the bundled corpus's generator, or labelled comments of your own.
     even: the generator's share of leaves drawn evenly, so that rare ones are learned too (0: as in the corpus).
-    exposures: how often each comment is seen; 0: never, then `tokens` says how much replay there is.
+    exposures: how often each comment is seen; 0: never, then `tokens` says how much replay there is, unless the run is
+    one of `cpt` alone.
+    cpt: plain text to learn before all else. adapter: what is learned in place of the whole base.
     word_vectors: begin with embeddings in which words and labels that go together lie together.
     loss: `constrained` (softmax over the tokens that the serving grammar allows, at decisions), `decisions`
     (cross-entropy over the whole vocabulary, at decisions) or `completion` (on every token of the answer).
@@ -103,6 +136,8 @@ class Recipe(_Strict):
     architecture: Architecture = Architecture()
     base: str | None = None
     continue_from: str | None = None
+    adapter: Adapter | None = None
+    cpt: Texts | None = None
     optimisation: Optimisation = Optimisation()
     word_vectors: bool = False
     loss: Loss = "decisions"
@@ -119,6 +154,11 @@ class Recipe(_Strict):
         """Whether the model is made from scratch."""
         return self.base is None and self.continue_from is None
 
+    @property
+    def is_cpt_alone(self) -> bool:
+        """Whether the run ends with its texts: neither comments nor replay follow."""
+        return self.cpt is not None and self.exposures == 0 and not self.replay
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         shares = sum(source.share for source in self.replay)
@@ -131,9 +171,14 @@ class Recipe(_Strict):
             "`word_vectors` are for a fresh model": self.word_vectors and not self.is_fresh,
             "`even` is for the bundled corpus's generator": self.even > 0 and isinstance(self.corpus, Labelled),
             "two sources of `replay` have one name": len(set(names)) < len(names),
+            "`comments` and `cpt` are no names for `replay`": bool({"comments", "cpt"} & set(names)),
             "`replay_kl` needs `replay` and a base to stay near": self.replay_kl > 0 and (self.is_fresh or not names),
-            "`tokens` goes with `exposures: 0`, and only with it": (self.exposures == 0) != (self.tokens is not None),
+            "an `adapter` needs a base": self.adapter is not None and self.is_fresh,
+            "`tokens` goes with `exposures: 0`, and only with it": not self.is_cpt_alone
+            and (self.exposures == 0) != (self.tokens is not None),
+            "`tokens` are those of `replay`": self.is_cpt_alone and self.tokens is not None,
             "without comments the shares of `replay` must add up to 1": self.exposures == 0
+            and not self.is_cpt_alone
             and not math.isclose(shares, 1),
             "the shares of `replay` must leave some for the comments": self.exposures != 0 and shares >= 1,
         }
@@ -155,16 +200,55 @@ class Average(_Strict):
     average: Annotated[list[Share], Field(min_length=2)]
 
 
-def load_recipe(file: FilePath) -> Recipe | Average:
+class Reinforcement(_Strict):
+    """Reinforcement fine-tuning (GRPO) of a published checkpoint: it answers, and what scored better becomes likelier.
+
+    reinforce: the checkpoint's directory. corpus, even, benchmarks: as in a Recipe. batch: comments of a step. answers:
+    sampled for each comment. kl: weight of the divergence from the checkpoint. learning_rate: none: by the method
+    (docs/recipes.md). judged: comments that are answered before the first step, to see whether this can help.
+    """
+
+    reinforce: str
+    seed: int = 0
+    corpus: Count | Labelled = 14_511
+    even: Annotated[float, Field(ge=0, le=1)] = 0.0
+    benchmarks: str | None = None
+    adapter: Adapter | None = None
+    steps: Count
+    batch: Count = 8
+    answers: Annotated[int, Field(ge=2)] = 8
+    accumulate: Count = 1
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    kl: Annotated[float, Field(ge=0)] = 0.0
+    judged: Count = 64
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+
+    @model_validator(mode="after")
+    def _even_passes(self) -> Self:
+        if self.batch * self.answers % self.accumulate:
+            raise ValueError("`batch` times `answers` must be a multiple of `accumulate`")
+        return self
+
+
+AnyRecipe = Recipe | Average | Reinforcement
+"""What one file may ask for."""
+
+
+def load_recipe(file: FilePath) -> AnyRecipe:
     """Raises CallWrong (no such file) or RecipeInvalid naming the key."""
     if not file.is_file():
         raise CallWrong(f"there is no recipe {file}")
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        kind = Average if isinstance(content, dict) and "average" in content else Recipe
-        return kind.model_validate(content)
+        return _kind(content).model_validate(content)
     except yaml.YAMLError as error:
         raise RecipeInvalid(f"{file}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
         raise RecipeInvalid(f"{file}: {faults}") from error
+
+
+def _kind(content: object) -> type[AnyRecipe]:
+    """What the file asks for, by the key that only one of them has."""
+    keys = content if isinstance(content, dict) else {}
+    return Average if "average" in keys else Reinforcement if "reinforce" in keys else Recipe

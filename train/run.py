@@ -5,35 +5,37 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel, TrainerCallback
+from transformers import TrainerCallback
 
 from taxonomy.checkpoint import MANIFEST, Manifest, hashes, publish, read_manifest, version_of
 from taxonomy.errors import CallWrong
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
-from train.advice import settled, warnings
+from train.adapters import Model, adapted, keep_adapter, merged, trained
+from train.advice import settled, settled_for_texts, warnings
 from train.average import average
 from train.batches import Batches
 from train.corpus import SEED, fingerprint
 from train.customers import Comments, Generated
-from train.embeddings import word_vectors
 from train.fit import Fitted, fit
+from train.mixture import Mixture
+from train.models import begun
 from train.prepare import Prepared, Say, prepare
 from train.processes import joined, led
-from train.recipe import Average, Recipe
+from train.recipe import AnyRecipe, Average, Optimisation, Recipe, Reinforcement
 from train.record import check_same, differences, keep, record
 from train.session import SAVE_MINUTES, Session, step_of, writing
-from train.sft import Anchor, begin_with, fresh_model
+from train.sft import Anchor
 from train.steps import STEPS
 from train.stops import Stops
 
 
 def run(
-    recipe: Recipe | Average,
+    recipe: AnyRecipe,
     out: FilePath,
     say: Say,
     *,
@@ -55,10 +57,12 @@ def run(
             return published
         if isinstance(recipe, Average):
             return led(lambda: average(recipe, out, say))
+        if isinstance(recipe, Reinforcement):
+            return _reinforced(recipe, out, session)
         return _trained(recipe, out, session, callbacks)
 
 
-def _published_already(recipe: Recipe | Average, out: FilePath, session: Session) -> Manifest | None:
+def _published_already(recipe: AnyRecipe, out: FilePath, session: Session) -> Manifest | None:
     """What a run that is to go on has published already. Raises CallWrong where nothing can be begun in `out`."""
     out.mkdir(parents=True, exist_ok=True)
     if session.resume and (out / MANIFEST).is_file():
@@ -81,18 +85,35 @@ def _published_already(recipe: Recipe | Average, out: FilePath, session: Session
 
 
 def _trained(recipe: Recipe, out: FilePath, session: Session, callbacks: Sequence[TrainerCallback]) -> Manifest:
+    _check_sharded(recipe)
     rows = session.folder / "rows"
     try:
         prepared = led(lambda: _prepared(recipe, rows, session))
-        model = _model(recipe, prepared, session.say)
+        model = begun(recipe, prepared, session.say)
         led(lambda: _identify(session, record(recipe, rows, model, joined().num_processes)))
-        fitted = _fitted(recipe, prepared, model, session, callbacks)
-        manifest = led(lambda: _published(recipe, prepared, fitted, out))
+        learned = _learned(recipe, prepared, model, session, callbacks)
+        manifest = led(lambda: _published(recipe, prepared, learned, out))
     finally:
         if joined().is_main_process:
             _tidy(session.folder, rows)
     led(session.remove_states)
     return manifest
+
+
+def _reinforced(recipe: Reinforcement, out: FilePath, session: Session) -> Manifest:
+    if session.resume or joined().num_processes > 1:
+        raise CallWrong("a reinforcement runs in one process and from its beginning to its end: without --resume")
+    from train.rft import reinforced  # noqa: PLC0415 (trl takes seconds to import)
+
+    return reinforced(recipe, out, session.say)
+
+
+def _check_sharded(recipe: Recipe) -> None:
+    is_sharded = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+    if is_sharded and (recipe.adapter or (recipe.cpt and not recipe.is_cpt_alone)):
+        raise CallWrong(
+            "FSDP takes neither an `adapter` nor two stages: launch without it, or make `cpt` a run of its own"
+        )
 
 
 def _tidy(folder: FilePath, rows: FilePath) -> None:
@@ -116,40 +137,80 @@ def _identify(session: Session, now: dict[str, Any]) -> None:
         keep(session.folder, now)
 
 
-def _fitted(
-    recipe: Recipe, prepared: Prepared, model: PreTrainedModel, session: Session, callbacks: Sequence[TrainerCallback]
-) -> Fitted:
-    optimisation = settled(recipe, model.num_parameters())
-    for warning in warnings(recipe, model.num_parameters()):
+class Learned(NamedTuple):
+    """What came of the stages: the model, perhaps with its adapter, and each one's figures."""
+
+    model: Model
+    training: dict[str, Any]
+
+
+def _learned(
+    recipe: Recipe, prepared: Prepared, model: Model, session: Session, callbacks: Sequence[TrainerCallback]
+) -> Learned:
+    parameters = model.num_parameters()
+    optimisation = settled(recipe, parameters)
+    for warning in warnings(recipe, parameters):
         session.say(f"mind: {warning}")
-    data = Batches(
-        prepared.mixture,
-        prepared.tokens.eos,
-        world=joined().num_processes,
-        accumulate=optimisation.accumulate,
-        packing=recipe.packing,
-    )
-    size = f"{model.num_parameters() / 1e6:.1f} M parameters"
-    session.say(f"training {size} for {len(prepared.mixture)} steps of {optimisation.batch}; kept in {session.folder}")
     anchor = Anchor(model, recipe.replay_kl) if recipe.replay_kl else None
-    return fit(model, data, optimisation, session, recipe.seed, anchor=anchor, callbacks=callbacks)
+    model = adapted(model, recipe.adapter, recipe.seed) if recipe.adapter else model
+    session.say(f"training {trained(model) / 1e6:.2f} of {parameters / 1e6:.1f} M parameters; kept in {session.folder}")
+    training: dict[str, Any] = {}
+    for name, stage in _stages(recipe, prepared, optimisation, anchor):
+        steps, rate = len(stage.data.mixture), stage.optimisation.learning_rate
+        session.say(f"{steps} steps of {stage.optimisation.batch}, learning rate {rate:g}")
+        place = session.stage(name) if name else session
+        fitted = fit(
+            model, stage.data, stage.optimisation, place, recipe.seed, anchor=stage.anchor, callbacks=callbacks
+        )
+        model, figures = fitted.model, _figures(fitted, steps)
+        training |= {name: figures} if name else figures
+    return Learned(model, training)
 
 
-def _published(recipe: Recipe, prepared: Prepared, fitted: Fitted, out: FilePath) -> Manifest:
+class Stage(NamedTuple):
+    """What is learned in one go, and how."""
+
+    data: Batches
+    optimisation: Optimisation
+    anchor: Anchor | None = None
+
+
+def _stages(
+    recipe: Recipe, prepared: Prepared, optimisation: Optimisation, anchor: Anchor | None
+) -> Iterator[tuple[str, Stage]]:
+    """The run's stages in their order, each with its name; the main one has none."""
+
+    def passes(mixture: Mixture) -> Batches:
+        world, accumulate = joined().num_processes, optimisation.accumulate
+        return Batches(mixture, prepared.tokens.eos, world=world, accumulate=accumulate, packing=recipe.packing)
+
+    if recipe.cpt and prepared.cpt:
+        yield "cpt", Stage(passes(prepared.cpt), settled_for_texts(recipe.cpt, optimisation))
+    if not recipe.is_cpt_alone:
+        yield "", Stage(passes(prepared.mixture), optimisation, anchor)
+
+
+def _figures(fitted: Fitted, steps: int) -> dict[str, Any]:
+    return {"seconds": round(fitted.seconds), "steps": steps, "loss": fitted.loss}
+
+
+def _published(recipe: Recipe, prepared: Prepared, learned: Learned, out: FilePath) -> Manifest:
     # A process killed while it published has left some.
     for path in out.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     with writing("the checkpoint", out):
-        fitted.model.to(getattr(torch, recipe.dtype)).save_pretrained(out)
+        training = dict(learned.training)
+        if recipe.adapter and recipe.adapter.keep:
+            training["adapter"] = keep_adapter(learned.model, out)
+        merged(learned.model).to(getattr(torch, recipe.dtype)).save_pretrained(out)
         prepared.tokenizer.save_pretrained(out)
         files = hashes(out)
-        manifest = _manifest(recipe, prepared, fitted, files)
+        manifest = _manifest(recipe, prepared, training, files)
         publish(out, manifest)
     return manifest
 
 
-def _manifest(recipe: Recipe, prepared: Prepared, fitted: Fitted, files: dict[str, str]) -> Manifest:
-    training = {"seconds": round(fitted.seconds), "steps": len(prepared.mixture), "loss": fitted.loss}
+def _manifest(recipe: Recipe, prepared: Prepared, training: dict[str, Any], files: dict[str, str]) -> Manifest:
     return Manifest(
         version=version_of(files),
         files=files,
@@ -164,21 +225,10 @@ def _manifest(recipe: Recipe, prepared: Prepared, fitted: Fitted, files: dict[st
             "mix": prepared.mixture.as_json(),
             "checked": {name: report.counts() for name, report in prepared.reports.items()},
             "skipped": prepared.skipped,
-        },
+        }
+        | ({"cpt": prepared.cpt.as_json()["comments"]} if prepared.cpt else {}),
         training=training | _machine(),
     )
-
-
-def _model(recipe: Recipe, prepared: Prepared, say: Say) -> PreTrainedModel:
-    """The weights to begin with, in float32."""
-    tokenizer, shape = prepared.tokenizer, recipe.architecture
-    if prepared.base:
-        return AutoModelForCausalLM.from_pretrained(prepared.base, dtype=torch.float32)
-    model = fresh_model(shape, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, recipe.seed)
-    if recipe.word_vectors:
-        say("placing the embeddings")
-        begin_with(model, word_vectors(prepared.comments, prepared.tokens, len(tokenizer), shape.hidden, recipe.seed))
-    return model
 
 
 def _described(comments: Comments) -> dict[str, Any]:

@@ -85,6 +85,16 @@ class Anchor:
         return functional.log_softmax(logits_at(base, base, replay).float(), dim=-1)
 
 
+def over_rivals(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """The logits, those of the comments' learned tokens -inf but for their rivals, where the batch holds some."""
+    if "rivals" not in batch:
+        return logits
+    rivals = torch.zeros_like(logits)
+    rivals[: int(batch["replay"][1])] = float("-inf")
+    rivals[batch["rivals_of"], batch["rivals"]] = 0
+    return logits + rivals
+
+
 def loss_of(
     model: torch.nn.Module, decoder: PreTrainedModel, batch: Batch, anchor: Anchor | None = None
 ) -> torch.Tensor:
@@ -93,11 +103,7 @@ def loss_of(
     """
     logits = logits_at(model, decoder, batch)
     first = int(batch["replay"][1])
-    if "rivals" in batch:
-        rivals = torch.zeros_like(logits)
-        rivals[:first] = float("-inf")
-        rivals[batch["rivals_of"], batch["rivals"]] = 0
-        logits = logits + rivals
+    logits = over_rivals(logits, batch)
     loss = functional.cross_entropy(logits, batch["wanted"], reduction="sum") / batch["total"]
     if anchor and first < len(logits):
         now = functional.log_softmax(logits[first:].float(), dim=-1)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, TrainerCallback
 
-from taxonomy.checkpoint import MANIFEST, Manifest, hashes, publish, read_manifest, version_of
+from taxonomy.checkpoint import MANIFEST, Contents, Manifest, publish_whole, read_manifest
 from taxonomy.errors import CallWrong
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
 from train.advice import settled, warnings
@@ -26,9 +26,11 @@ from train.prepare import Prepared, Say, prepare
 from train.processes import joined, led
 from train.recipe import Average, Recipe
 from train.record import check_same, differences, keep, record
+from train.run_report import REPORT, write_report
+from train.selection import SAVED, best, watching
 from train.session import SAVE_MINUTES, Session, step_of, writing
 from train.sft import Anchor, begin_with, fresh_model
-from train.steps import STEPS
+from train.steps import STEPS, read_steps
 from train.stops import Stops
 
 
@@ -65,7 +67,7 @@ def _published_already(recipe: Recipe | Average, out: FilePath, session: Session
         manifest = read_manifest(out)
         if differing := differences(manifest.recipe, recipe.model_dump(mode="json")):
             raise CallWrong(f"{out} was published by another recipe: {'; '.join(differing)}; give another --out")
-        session.remove_states()
+        _finish(session, manifest)
         return manifest
     state = session.last_state
     if any(out.iterdir()) and not (session.resume and state):
@@ -86,12 +88,14 @@ def _trained(recipe: Recipe, out: FilePath, session: Session, callbacks: Sequenc
         prepared = led(lambda: _prepared(recipe, rows, session))
         model = _model(recipe, prepared, session.say)
         led(lambda: _identify(session, record(recipe, rows, model, joined().num_processes)))
-        fitted = _fitted(recipe, prepared, model, session, callbacks)
-        manifest = led(lambda: _published(recipe, prepared, fitted, out))
+        looking_on = [*callbacks, *watching(recipe, prepared, model, session.folder)]
+        fitted = _fitted(recipe, prepared, model, session, looking_on)
+        manifest = led(lambda: _published(recipe, prepared, fitted, out, session))
     finally:
         if joined().is_main_process:
             _tidy(session.folder, rows)
-    led(session.remove_states)
+    led(lambda: _finish(session, manifest))
+    session.say(f"report: {session.folder / REPORT}")
     return manifest
 
 
@@ -116,6 +120,13 @@ def _identify(session: Session, now: dict[str, Any]) -> None:
         keep(session.folder, now)
 
 
+def _finish(session: Session, manifest: Manifest) -> None:
+    """Once the checkpoint is published the run is told of, and what it was made of is of no use."""
+    write_report(manifest, list(read_steps(session.folder / STEPS)), session.folder)
+    session.remove_states()
+    shutil.rmtree(session.folder / SAVED, ignore_errors=True)
+
+
 def _fitted(
     recipe: Recipe, prepared: Prepared, model: PreTrainedModel, session: Session, callbacks: Sequence[TrainerCallback]
 ) -> Fitted:
@@ -135,24 +146,22 @@ def _fitted(
     return fit(model, data, optimisation, session, recipe.seed, anchor=anchor, callbacks=callbacks)
 
 
-def _published(recipe: Recipe, prepared: Prepared, fitted: Fitted, out: FilePath) -> Manifest:
-    # A process killed while it published has left some.
-    for path in out.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with writing("the checkpoint", out):
-        fitted.model.to(getattr(torch, recipe.dtype)).save_pretrained(out)
-        prepared.tokenizer.save_pretrained(out)
-        files = hashes(out)
-        manifest = _manifest(recipe, prepared, fitted, files)
-        publish(out, manifest)
-    return manifest
-
-
-def _manifest(recipe: Recipe, prepared: Prepared, fitted: Fitted, files: dict[str, str]) -> Manifest:
+def _published(recipe: Recipe, prepared: Prepared, fitted: Fitted, out: FilePath, session: Session) -> Manifest:
     training = {"seconds": round(fitted.seconds), "steps": len(prepared.mixture), "loss": fitted.loss}
+    training |= best(recipe, prepared, fitted.model, session.folder, session.say)
+
+    def save(folder: FilePath) -> None:
+        fitted.model.to(getattr(torch, recipe.dtype)).save_pretrained(folder)
+        prepared.tokenizer.save_pretrained(folder)
+
+    with writing("the checkpoint", out):
+        return publish_whole(out, save, lambda contents: _manifest(recipe, prepared, training, contents))
+
+
+def _manifest(recipe: Recipe, prepared: Prepared, training: dict[str, Any], contents: Contents) -> Manifest:
     return Manifest(
-        version=version_of(files),
-        files=files,
+        version=contents.version,
+        files=contents.files,
         taxonomy=prepared.comments.taxonomy.version,
         prompt=PROMPT_VERSION,
         # Without a comment seen, the taxonomy has to stand in the prompt.

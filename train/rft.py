@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from taxonomy.automaton import Automaton
-from taxonomy.checkpoint import Manifest, check_pair, hashes, publish, read_manifest, verify, version_of
+from taxonomy.checkpoint import Contents, Manifest, check_pair, publish_whole, read_manifest, verify
 from taxonomy.comments import LabelledComment
 from taxonomy.compiled import compiled
 from taxonomy.errors import DataInvalid, ReinforcementRefused
@@ -79,11 +79,14 @@ def reinforced(recipe: Reinforcement, out: FilePath, say: Say) -> Manifest:
     if recipe.adapter:
         model = adapted(model, recipe.adapter, recipe.seed)
     training = _fitted(recipe, model, task, out, say) | {"baseline": before._asdict()}
-    if recipe.adapter and recipe.adapter.keep:
-        training["adapter"] = keep_adapter(model, out)
-    merged(model).to(getattr(torch, recipe.dtype)).save_pretrained(out)
-    task.tokenizer.save_pretrained(out)
-    return _published(recipe, task, training, out)
+
+    def save(folder: FilePath) -> None:
+        if recipe.adapter and recipe.adapter.keep:
+            training["adapter"] = keep_adapter(model, folder)
+        merged(model).to(getattr(torch, recipe.dtype)).save_pretrained(folder)
+        task.tokenizer.save_pretrained(folder)
+
+    return publish_whole(out, save, lambda contents: _manifest(recipe, task, training, contents))
 
 
 def baseline(model: PreTrainedModel, task: Task, recipe: Reinforcement) -> Baseline:
@@ -167,12 +170,11 @@ class _Told(TrainerCallback):  # type: ignore[misc]  # transformers is untyped t
             self._say(f"step {state.global_step} of {state.max_steps}: mean reward {logs['reward']:.3f}")
 
 
-def _published(recipe: Reinforcement, task: Task, training: dict[str, Any], out: FilePath) -> Manifest:
-    files = hashes(out)
-    manifest = task.manifest.model_copy(
+def _manifest(recipe: Reinforcement, task: Task, training: dict[str, Any], contents: Contents) -> Manifest:
+    return task.manifest.model_copy(
         update={
-            "version": version_of(files),
-            "files": files,
+            "version": contents.version,
+            "files": contents.files,
             "base_model": task.manifest.version,
             "recipe": recipe.model_dump(),
             "data": task.data,
@@ -183,8 +185,6 @@ def _published(recipe: Reinforcement, task: Task, training: dict[str, Any], out:
             "fingerprint": None,
         }
     )
-    publish(out, manifest)
-    return manifest
 
 
 def _batches(asked: Sequence[Asked], size: int) -> Iterator[Sequence[Asked]]:

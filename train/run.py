@@ -5,32 +5,30 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path as FilePath
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from transformers import TrainerCallback
 
-from taxonomy.checkpoint import MANIFEST, Manifest, hashes, publish, read_manifest, version_of
+from taxonomy.checkpoint import MANIFEST, Contents, Manifest, publish_whole, read_manifest
 from taxonomy.errors import CallWrong
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
-from train.adapters import Model, adapted, keep_adapter, merged, trained
-from train.advice import settled, settled_for_texts, warnings
+from train.adapters import keep_adapter, merged
 from train.average import average
-from train.batches import Batches
 from train.corpus import SEED, fingerprint
 from train.customers import Comments, Generated
-from train.fit import Fitted, fit
-from train.mixture import Mixture
 from train.models import begun
 from train.prepare import Prepared, Say, prepare
 from train.processes import joined, led
-from train.recipe import AnyRecipe, Average, Optimisation, Recipe, Reinforcement
+from train.recipe import AnyRecipe, Average, Recipe, Reinforcement
 from train.record import check_same, differences, keep, record
+from train.run_report import REPORT, write_report
+from train.selection import SAVED, best
 from train.session import SAVE_MINUTES, Session, step_of, writing
-from train.sft import Anchor
-from train.steps import STEPS
+from train.stages import Learned, fine_tuned
+from train.steps import STEPS, read_steps
 from train.stops import Stops
 
 
@@ -69,7 +67,7 @@ def _published_already(recipe: AnyRecipe, out: FilePath, session: Session) -> Ma
         manifest = read_manifest(out)
         if differing := differences(manifest.recipe, recipe.model_dump(mode="json")):
             raise CallWrong(f"{out} was published by another recipe: {'; '.join(differing)}; give another --out")
-        session.remove_states()
+        _finish(session, manifest)
         return manifest
     state = session.last_state
     if any(out.iterdir()) and not (session.resume and state):
@@ -91,12 +89,13 @@ def _trained(recipe: Recipe, out: FilePath, session: Session, callbacks: Sequenc
         prepared = led(lambda: _prepared(recipe, rows, session))
         model = begun(recipe, prepared, session.say)
         led(lambda: _identify(session, record(recipe, rows, model, joined().num_processes)))
-        learned = _learned(recipe, prepared, model, session, callbacks)
-        manifest = led(lambda: _published(recipe, prepared, learned, out))
+        learned = fine_tuned(recipe, prepared, model, session, callbacks)
+        manifest = led(lambda: _published(recipe, prepared, learned, out, session))
     finally:
         if joined().is_main_process:
             _tidy(session.folder, rows)
-    led(session.remove_states)
+    led(lambda: _finish(session, manifest))
+    session.say(f"report: {session.folder / REPORT}")
     return manifest
 
 
@@ -137,83 +136,30 @@ def _identify(session: Session, now: dict[str, Any]) -> None:
         keep(session.folder, now)
 
 
-class Learned(NamedTuple):
-    """What came of the stages: the model, perhaps with its adapter, and each one's figures."""
-
-    model: Model
-    training: dict[str, Any]
-
-
-def _learned(
-    recipe: Recipe, prepared: Prepared, model: Model, session: Session, callbacks: Sequence[TrainerCallback]
-) -> Learned:
-    parameters = model.num_parameters()
-    optimisation = settled(recipe, parameters)
-    for warning in warnings(recipe, parameters):
-        session.say(f"mind: {warning}")
-    anchor = Anchor(model, recipe.replay_kl) if recipe.replay_kl else None
-    model = adapted(model, recipe.adapter, recipe.seed) if recipe.adapter else model
-    session.say(f"training {trained(model) / 1e6:.2f} of {parameters / 1e6:.1f} M parameters; kept in {session.folder}")
-    training: dict[str, Any] = {}
-    for name, stage in _stages(recipe, prepared, optimisation, anchor):
-        steps, rate = len(stage.data.mixture), stage.optimisation.learning_rate
-        session.say(f"{steps} steps of {stage.optimisation.batch}, learning rate {rate:g}")
-        place = session.stage(name) if name else session
-        fitted = fit(
-            model, stage.data, stage.optimisation, place, recipe.seed, anchor=stage.anchor, callbacks=callbacks
-        )
-        model, figures = fitted.model, _figures(fitted, steps)
-        training |= {name: figures} if name else figures
-    return Learned(model, training)
+def _finish(session: Session, manifest: Manifest) -> None:
+    """Once the checkpoint is published the run is told of, and what it was made of is of no use."""
+    write_report(manifest, list(read_steps(session.folder / STEPS)), session.folder)
+    session.remove_states()
+    shutil.rmtree(session.folder / SAVED, ignore_errors=True)
 
 
-class Stage(NamedTuple):
-    """What is learned in one go, and how."""
+def _published(recipe: Recipe, prepared: Prepared, learned: Learned, out: FilePath, session: Session) -> Manifest:
+    training = learned.training | best(recipe, prepared, learned.model, session.folder, session.say)
 
-    data: Batches
-    optimisation: Optimisation
-    anchor: Anchor | None = None
-
-
-def _stages(
-    recipe: Recipe, prepared: Prepared, optimisation: Optimisation, anchor: Anchor | None
-) -> Iterator[tuple[str, Stage]]:
-    """The run's stages in their order, each with its name; the main one has none."""
-
-    def passes(mixture: Mixture) -> Batches:
-        world, accumulate = joined().num_processes, optimisation.accumulate
-        return Batches(mixture, prepared.tokens.eos, world=world, accumulate=accumulate, packing=recipe.packing)
-
-    if recipe.cpt and prepared.cpt:
-        yield "cpt", Stage(passes(prepared.cpt), settled_for_texts(recipe.cpt, optimisation))
-    if not recipe.is_cpt_alone:
-        yield "", Stage(passes(prepared.mixture), optimisation, anchor)
-
-
-def _figures(fitted: Fitted, steps: int) -> dict[str, Any]:
-    return {"seconds": round(fitted.seconds), "steps": steps, "loss": fitted.loss}
-
-
-def _published(recipe: Recipe, prepared: Prepared, learned: Learned, out: FilePath) -> Manifest:
-    # A process killed while it published has left some.
-    for path in out.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with writing("the checkpoint", out):
-        training = dict(learned.training)
+    def save(folder: FilePath) -> None:
         if recipe.adapter and recipe.adapter.keep:
-            training["adapter"] = keep_adapter(learned.model, out)
-        merged(learned.model).to(getattr(torch, recipe.dtype)).save_pretrained(out)
-        prepared.tokenizer.save_pretrained(out)
-        files = hashes(out)
-        manifest = _manifest(recipe, prepared, training, files)
-        publish(out, manifest)
-    return manifest
+            training["adapter"] = keep_adapter(learned.model, folder)
+        merged(learned.model).to(getattr(torch, recipe.dtype)).save_pretrained(folder)
+        prepared.tokenizer.save_pretrained(folder)
+
+    with writing("the checkpoint", out):
+        return publish_whole(out, save, lambda contents: _manifest(recipe, prepared, training, contents))
 
 
-def _manifest(recipe: Recipe, prepared: Prepared, training: dict[str, Any], files: dict[str, str]) -> Manifest:
+def _manifest(recipe: Recipe, prepared: Prepared, training: dict[str, Any], contents: Contents) -> Manifest:
     return Manifest(
-        version=version_of(files),
-        files=files,
+        version=contents.version,
+        files=contents.files,
         taxonomy=prepared.comments.taxonomy.version,
         prompt=PROMPT_VERSION,
         # Without a comment seen, the taxonomy has to stand in the prompt.

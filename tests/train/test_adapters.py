@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -71,7 +71,7 @@ def moved(wrapped: PeftModel) -> PeftModel:
 
 
 @both_kinds
-def test_an_adapter_changes_nothing_before_it_is_trained(kind: str, batch: Batch) -> None:
+def test_an_adapter_changes_nothing_before_it_is_trained(kind: Literal["lora", "dora"], batch: Batch) -> None:
     plain = model()
     wrapped = adapted(model(), Adapter(kind=kind), seed=0)
     with torch.no_grad():
@@ -81,7 +81,7 @@ def test_an_adapter_changes_nothing_before_it_is_trained(kind: str, batch: Batch
 
 
 @both_kinds
-def test_merged_weights_give_the_logits_of_base_and_adapter(kind: str, batch: Batch) -> None:
+def test_merged_weights_give_the_logits_of_base_and_adapter(kind: Literal["lora", "dora"], batch: Batch) -> None:
     plain = model()
     wrapped = moved(adapted(model(), Adapter(kind=kind, rank=4), seed=0))
     with torch.no_grad():

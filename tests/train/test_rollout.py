@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from eval.scores import score
 from serve.settings import BUNDLED_CHECKPOINT
@@ -29,7 +29,7 @@ COMMENTS = list(Corpus(load_phrasebook(), "train").comments(6))
 
 
 @pytest.fixture(scope="module")
-def model() -> torch.nn.Module:
+def model() -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(BUNDLED_CHECKPOINT, dtype=torch.float32)
 
 
@@ -81,7 +81,7 @@ def test_silence_is_worth_all_where_there_is_nothing_to_say_and_nothing_elsewher
     assert reward(COMMENTS[0], replace(COMMENTS[0], segments=())) == 0
 
 
-def _sharpened(model: torch.nn.Module) -> torch.nn.Module:
+def _sharpened(model: PreTrainedModel) -> PreTrainedModel:
     """The same model with logits so far apart that the likeliest token is always drawn."""
     sharp = copy.deepcopy(model)
     with torch.no_grad():

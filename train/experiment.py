@@ -20,6 +20,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final, NamedTuple
 
 from eval.suite import read_questions, write_questions
+from serve.orphans import end_with_parent
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.comments import write_comments
 from taxonomy.files import write_jsonl
@@ -195,7 +196,7 @@ def _all(runs: Sequence[Run], at_once: int, say: Say) -> Iterator[dict[str, Any]
 
     os.environ["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // at_once))
     started = time.monotonic()
-    with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn"), end_with_parent) as pool:
         futures = [pool.submit(done, run) for run in runs]
         try:
             for count, future in enumerate(as_completed(futures), 1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from accelerate import PartialState
 from transformers import TrainerCallback
 
 from train.adapters import Model, adapted, trained
@@ -13,7 +14,6 @@ from train.batches import Batches
 from train.fit import Fitted, fit
 from train.mixture import Mixture
 from train.prepare import Prepared
-from train.processes import joined
 from train.recipe import Optimisation, Recipe
 from train.selection import watching
 from train.session import Session
@@ -66,7 +66,7 @@ def _stages(
     """The run's stages in their order, each with its name; the main one has none."""
 
     def passes(mixture: Mixture) -> Batches:
-        world, accumulate = joined().num_processes, optimisation.accumulate
+        world, accumulate = PartialState().num_processes, optimisation.accumulate
         return Batches(mixture, prepared.tokens.eos, world=world, accumulate=accumulate, packing=recipe.packing)
 
     if recipe.cpt and prepared.cpt:

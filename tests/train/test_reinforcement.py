@@ -81,7 +81,6 @@ def test_the_policy_is_the_serving_one_and_what_is_forced_is_certain(tmp_path: P
         assert torch.allclose(logps[i], expected, atol=1e-4)
         forced = torch.ones(longest, dtype=torch.bool)
         forced[[at for at, _ in decided(one, sample.tokens, task.automaton)]] = False
-        assert entropies is not None
         assert (entropies[i][forced] == 0).all()
 
 
@@ -120,7 +119,7 @@ def test_a_recipe_with_a_checkpoint_to_reinforce_is_one_of_reinforcement(tmp_pat
 def test_learning_rates_of_reinforcement_are_lower_and_an_adapters_ten_times_as_high() -> None:
     methods: list[tuple[dict[str, Any], float]] = [({}, 1e-6), ({"adapter": {}}, 1e-5)]
     for method, rate in methods:
-        asked = Reinforcement.model_validate({"reinforce": "runs/sft", "steps": 9} | method)
+        asked = Reinforcement.model_validate(SMALL | method)
         assert known_of_reinforcement(asked.adapter).learning_rate == rate
         assert warnings_of_reinforcement(asked, 8 * 10**9) == []
         hot = asked.model_copy(update={"learning_rate": 1e-3})

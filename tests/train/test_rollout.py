@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from eval.scores import score
 from serve.settings import BUNDLED_CHECKPOINT
@@ -29,7 +30,7 @@ COMMENTS = list(Corpus(load_phrasebook(), "train").comments(6))
 
 
 @pytest.fixture(scope="module")
-def model() -> PreTrainedModel:
+def model() -> Any:
     return AutoModelForCausalLM.from_pretrained(BUNDLED_CHECKPOINT, dtype=torch.float32)
 
 
@@ -39,7 +40,7 @@ def asked() -> list[Asked]:
     return [asked_of(comment, TOKENS, prompt) for comment in COMMENTS]
 
 
-def test_every_sampled_answer_is_one_of_the_language(model: torch.nn.Module, asked: list[Asked]) -> None:
+def test_every_sampled_answer_is_one_of_the_language(model: Any, asked: list[Asked]) -> None:
     torch.manual_seed(0)
     for one, sample in zip(asked, sampled(model, asked, AUTOMATON), strict=True):
         parts = read(TOKENIZER.decode(sample.tokens, skip_special_tokens=True))
@@ -52,7 +53,7 @@ def test_every_sampled_answer_is_one_of_the_language(model: torch.nn.Module, ask
         assert all(sample.tokens[at] in allowed and len(allowed) > 1 for at, allowed in traced)
 
 
-def test_a_row_is_answered_as_it_would_be_alone(model: torch.nn.Module, asked: list[Asked]) -> None:
+def test_a_row_is_answered_as_it_would_be_alone(model: Any, asked: list[Asked]) -> None:
     """Padding and neighbours change nothing: at a temperature near zero the answers are the same."""
     sharp = _sharpened(model)
     together = sampled(sharp, asked, AUTOMATON)
@@ -60,7 +61,7 @@ def test_a_row_is_answered_as_it_would_be_alone(model: torch.nn.Module, asked: l
     assert [sample.tokens for sample in together] == [sample.tokens for sample in alone]
 
 
-def test_draws_follow_the_seed(model: torch.nn.Module, asked: list[Asked]) -> None:
+def test_draws_follow_the_seed(model: Any, asked: list[Asked]) -> None:
     drawn = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
@@ -68,7 +69,7 @@ def test_draws_follow_the_seed(model: torch.nn.Module, asked: list[Asked]) -> No
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_the_reward_is_the_hierarchical_f1_of_eval(model: torch.nn.Module, asked: list[Asked]) -> None:
+def test_the_reward_is_the_hierarchical_f1_of_eval(model: Any, asked: list[Asked]) -> None:
     torch.manual_seed(0)
     for sample, gold in zip(sampled(model, asked, AUTOMATON), COMMENTS, strict=True):
         assert reward(gold, sample.said) == score([gold], [sample.said]).hierarchical.f1
@@ -81,7 +82,7 @@ def test_silence_is_worth_all_where_there_is_nothing_to_say_and_nothing_elsewher
     assert reward(COMMENTS[0], replace(COMMENTS[0], segments=())) == 0
 
 
-def _sharpened(model: PreTrainedModel) -> PreTrainedModel:
+def _sharpened(model: Any) -> Any:
     """The same model with logits so far apart that the likeliest token is always drawn."""
     sharp = copy.deepcopy(model)
     with torch.no_grad():

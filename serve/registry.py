@@ -12,8 +12,6 @@ rename is atomic (a local disk, NFS, a volume); an object store has none.
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,7 +19,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path as FilePath
-from typing import Final
 
 from pydantic import ValidationError
 
@@ -30,11 +27,10 @@ from taxonomy import formats
 from taxonomy.checkpoint import Manifest, check_pair, publish, read_manifest, verify
 from taxonomy.decision import Verdict, evidence_of
 from taxonomy.errors import CheckpointInvalid, RegistryFailed, SwapRefused
+from taxonomy.files import appeared
 from taxonomy.fingerprint import Fingerprint
 from taxonomy.labels import CheckpointId
 from taxonomy.tree import Taxonomy
-
-_TAKEN: Final = {errno.ENOTEMPTY, errno.EEXIST}
 
 
 class Registry:
@@ -86,7 +82,7 @@ class Registry:
         with self.reached():
             self._keep(taxonomy)
             place = self.folder(manifest.version)
-            if place.is_dir() or not _appeared(place, partial(_copied, folder, manifest)):
+            if place.is_dir() or not appeared(place, partial(_copied, folder, manifest)):
                 self._completed(manifest, known.state if known else State.CANDIDATE)
         passed = not self.gate_fault(manifest)
         self._change(
@@ -156,7 +152,7 @@ class Registry:
                     {"number": number + 1, "at": datetime.now(UTC).isoformat(timespec="seconds"), "by": by, "did": did}
                     | {"checkpoint": checkpoint, "without_gate": without_gate, "after": after}
                 )
-                if _appeared(self._place(entry.number), partial(_written, entry)):
+                if appeared(self._place(entry.number), partial(_written, entry)):
                     return entry
                 # Another process was first: what it left is looked at anew.
 
@@ -212,25 +208,6 @@ class Registry:
             raise RegistryFailed(f"registry {self.root}: the journal's newest entry is damaged ({what})") from error
 
 
-def _appeared(target: FilePath, write: Callable[[FilePath], None]) -> bool:
-    """Have a directory appear whole under its name. False where that is taken. Raises OSError."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{uuid.uuid4().hex}.unfinished")
-    try:
-        unfinished.mkdir()
-        write(unfinished)
-        _synced(unfinished)
-        unfinished.rename(target)
-    except OSError as error:
-        if error.errno in _TAKEN:
-            return False
-        raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    _synced(target.parent)
-    return True
-
-
 def _copied(folder: FilePath, manifest: Manifest, copy: FilePath) -> None:
     for name in manifest.files:
         shutil.copyfile(folder / name, copy / name)
@@ -241,13 +218,3 @@ def _copied(folder: FilePath, manifest: Manifest, copy: FilePath) -> None:
 
 def _written(entry: Entry, place: FilePath) -> None:
     (place / "entry.json").write_text(entry.model_dump_json(indent=1) + "\n", encoding="utf-8")
-
-
-def _synced(folder: FilePath) -> None:
-    """Everything in a directory, and its list of names, is on the disk."""
-    for path in [*(path for path in folder.iterdir() if path.is_file()), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

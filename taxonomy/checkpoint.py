@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
+from glob import escape
 from pathlib import Path as FilePath
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from taxonomy.calibration import Calibration
 from taxonomy.decision import Decision
-from taxonomy.errors import CheckpointInvalid
-from taxonomy.files import whole
+from taxonomy.errors import CallWrong, CheckpointInvalid
+from taxonomy.files import UNFINISHED, appeared, whole
 from taxonomy.fingerprint import Fingerprint
 from taxonomy.labels import LEVELS, CheckpointId
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
@@ -64,6 +66,34 @@ def publish(folder: FilePath, manifest: Manifest) -> None:
     """Write the manifest last, by rename: a directory without one is no checkpoint. Several may do so at once."""
     with whole(folder / MANIFEST) as part:
         part.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+class Contents(NamedTuple):
+    """What a manifest says of a checkpoint's files: their hashes, and the id that these make."""
+
+    version: CheckpointId
+    files: dict[str, str]
+
+
+def publish_whole(
+    folder: FilePath, save: Callable[[FilePath], None], describe: Callable[[Contents], Manifest]
+) -> Manifest:
+    """Have a checkpoint appear by one rename: what `save` writes, and the manifest that `describe` makes of it.
+
+    Whatever is killed when, `folder` holds all of it or nothing; what a killed process left beside it is removed.
+    Raises CallWrong where it is not empty, OSError.
+    """
+    for left in folder.parent.glob(f".{escape(folder.name)}.*{UNFINISHED}"):
+        shutil.rmtree(left)
+
+    def write(unfinished: FilePath) -> None:
+        save(unfinished)
+        files = hashes(unfinished)
+        publish(unfinished, describe(Contents(version_of(files), files)))
+
+    if not appeared(folder, write):
+        raise CallWrong(f"{folder} is not empty; give another --out or remove it")
+    return read_manifest(folder)
 
 
 def read_manifest(folder: FilePath) -> Manifest:

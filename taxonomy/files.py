@@ -1,13 +1,20 @@
-"""A file is written whole or not at all."""
+"""A file is written whole or not at all, and so is a folder."""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Final
+
+UNFINISHED: Final = ".unfinished"
+"""How the name of a folder ends that has not appeared yet."""
+_TAKEN: Final = {errno.ENOTEMPTY, errno.EEXIST}
 
 
 @contextmanager
@@ -42,3 +49,39 @@ def write_jsonl(rows: Iterable[Mapping[str, Any]], file: FilePath) -> int:
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
     return count
+
+
+def appeared(target: FilePath, write: Callable[[FilePath], None]) -> bool:
+    """Have a folder of files appear whole under its name, by one rename. False where that is taken. Raises OSError.
+
+    An empty folder of that name is replaced. What was written is on the disk before the name is there.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}{UNFINISHED}")
+    try:
+        unfinished.mkdir()
+        write(unfinished)
+        synced(unfinished)
+        unfinished.rename(target)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            return False
+        raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    _flushed(target.parent)
+    return True
+
+
+def synced(folder: FilePath) -> None:
+    """Everything below a directory, and its list of names, is on the disk. Raises OSError."""
+    for path in [*folder.rglob("*"), folder]:
+        _flushed(path)
+
+
+def _flushed(path: FilePath) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

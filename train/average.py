@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path as FilePath
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from taxonomy.checkpoint import Manifest, hashes, publish, read_manifest, verify, version_of
+from taxonomy.checkpoint import Manifest, publish_whole, read_manifest, verify
 from taxonomy.errors import CallWrong
 from train.recipe import Average
 
 WEIGHTS = "model.safetensors"
+Tensors = dict[str, torch.Tensor]
+
+
+class Part(NamedTuple):
+    """Weights by name, and how much of them a sum takes; `name` is what a person knows them by."""
+
+    name: str
+    tensors: Tensors
+    weight: float
 
 
 def average(recipe: Average, out: FilePath, say: Callable[[str], None]) -> Manifest:
@@ -36,38 +45,47 @@ def average(recipe: Average, out: FilePath, say: Callable[[str], None]) -> Manif
             if own != other:
                 raise CallWrong(f"{folder} has another {name} than {folders[0]}; average checkpoints of one origin")
     say(f"averaging {', '.join(manifest.version for manifest in manifests)}")
-    for name in first.files:
-        shutil.copy(folders[0] / name, out / name)
-    save_file(_mean(recipe, folders), out / WEIGHTS, metadata={"format": "pt"})
-    files = hashes(out)
+
+    def save(folder: FilePath) -> None:
+        for name in first.files:
+            shutil.copy(folders[0] / name, folder / name)
+        save_file(combined(_parts(recipe, folders)), folder / WEIGHTS, metadata={"format": "pt"})
+
     seconds = sum(manifest.training.get("seconds", 0) for manifest in manifests)
-    manifest = first.model_copy(
-        update={
-            "version": version_of(files),
-            "files": files,
-            "base_model": first.version,
-            "recipe": recipe.model_dump(),
-            "data": {m.version: m.data["train"] for m in manifests},
-            "training": {"seconds": seconds, "of": {m.version: m.training for m in manifests}},
-            "scores": {},
-            "calibration": None,
-            "decision": None,
-        }
-    )
-    publish(out, manifest)
-    return manifest
+    changed = {
+        "base_model": first.version,
+        "recipe": recipe.model_dump(),
+        "data": {m.version: m.data["train"] for m in manifests},
+        "training": {"seconds": seconds, "of": {m.version: m.training for m in manifests}},
+        "scores": {},
+        "calibration": None,
+        "decision": None,
+        "fingerprint": None,
+    }
+    return publish_whole(out, save, lambda files: first.model_copy(update=changed | files._asdict()))
 
 
-def _mean(recipe: Average, folders: list[FilePath]) -> dict[str, torch.Tensor]:
+def _parts(recipe: Average, folders: list[FilePath]) -> Iterator[Part]:
     total = sum(part.weight for part in recipe.average)
-    mean: dict[str, torch.Tensor] = {}
-    kinds: dict[str, Any] = {}
     for folder, part in zip(folders, recipe.average, strict=True):
-        tensors = load_file(folder / WEIGHTS)
-        if mean and {name: tensor.shape for name, tensor in tensors.items()} != {n: t.shape for n, t in mean.items()}:
-            raise CallWrong(f"{folder} has other tensors than {folders[0]}; average checkpoints of one origin")
-        for name, tensor in tensors.items():
-            share = tensor.float() * (part.weight / total)
-            mean[name] = mean[name] + share if name in mean else share
+        yield Part(str(folder), load_file(folder / WEIGHTS), part.weight / total)
+
+
+def combined(parts: Iterable[Part]) -> Tensors:
+    """The weighted sum, reckoned in float32, in the first part's types. Raises CallWrong where tensors differ."""
+    total: Tensors = {}
+    kinds: dict[str, torch.dtype] = {}
+    first = ""
+    for part in parts:
+        first = first or part.name
+        if total and _shapes(part.tensors) != _shapes(total):
+            raise CallWrong(f"{part.name} has other tensors than {first}; average checkpoints of one origin")
+        for name, tensor in part.tensors.items():
+            share = tensor.float() * part.weight
+            total[name] = total[name] + share if name in total else share
             kinds.setdefault(name, tensor.dtype)
-    return {name: tensor.to(kinds[name]) for name, tensor in mean.items()}
+    return {name: tensor.to(kinds[name]) for name, tensor in total.items()}
+
+
+def _shapes(tensors: Tensors) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}

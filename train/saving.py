@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path as FilePath
 from typing import Any, Final
 
 from transformers import Trainer
 from transformers.utils import logging
 
+from taxonomy.files import synced
 from train.processes import together
 from train.session import PREFIX, Session, writing
 
@@ -57,7 +56,7 @@ class SavesWhole(Trainer):  # type: ignore[misc]  # transformers is untyped to u
             return
         older, name = list(self.session.states.glob(f"{PREFIX}*")), f"{PREFIX}{self.state.global_step}"
         with writing(f"the state of step {self.state.global_step}", self.session.states):
-            _synced(self.session.states / UNFINISHED / name)
+            synced(self.session.states / UNFINISHED / name)
             (self.session.states / UNFINISHED / name).rename(self.session.states / name)
             (self.session.states / UNFINISHED).rmdir()
         for state in older:
@@ -72,13 +71,3 @@ def _no_bars() -> Iterator[None]:
         yield
     finally:
         logging.enable_progress_bar()
-
-
-def _synced(folder: FilePath) -> None:
-    """Everything below is on the disk."""
-    for path in [*folder.rglob("*"), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -8,8 +8,19 @@ from pathlib import Path
 import pytest
 
 from taxonomy.calibration import Calibration, Scale
-from taxonomy.checkpoint import MANIFEST, Manifest, check_pair, hashes, publish, read_manifest, verify, version_of
-from taxonomy.errors import CheckpointInvalid
+from taxonomy.checkpoint import (
+    MANIFEST,
+    Contents,
+    Manifest,
+    check_pair,
+    hashes,
+    publish,
+    publish_whole,
+    read_manifest,
+    verify,
+    version_of,
+)
+from taxonomy.errors import CallWrong, CheckpointInvalid
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
 from taxonomy.tree import Leaf, taxonomy_of
 
@@ -112,3 +123,25 @@ def test_a_calibration_that_lacks_a_level_is_refused(folder: Path) -> None:
     partial = whole.model_copy(update={"scales": {"L1": scale}})
     with pytest.raises(CheckpointInvalid, match="no scale for L2, emotion; calibrate it again"):
         check_pair(manifest.model_copy(update={"calibration": partial}), TAXONOMY)
+
+
+def test_a_checkpoint_appears_with_its_manifest_or_not_at_all(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "out"
+    bundled = read_manifest(folder)
+
+    def describe(contents: Contents) -> Manifest:
+        assert not out.exists(), "a reader sees nothing before all of it is there"
+        return bundled.model_copy(update=contents._asdict())
+
+    def save(place: Path) -> None:
+        (place / "weights").write_bytes(b"1")
+
+    killed = out.parent / ".out.0123.unfinished"
+    killed.mkdir(parents=True)
+    (killed / "weights").write_bytes(b"half")
+    manifest = publish_whole(out, save, describe)
+    verify(out, manifest)
+    assert manifest.version == version_of(hashes(out))
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    with pytest.raises(CallWrong, match="is not empty"):
+        publish_whole(out, save, lambda contents: bundled.model_copy(update=contents._asdict()))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from taxonomy.bundled import bundled_taxonomy
-from taxonomy.files import whole
+from taxonomy.files import appeared, whole
 from taxonomy.formats import save
 
 
@@ -61,3 +61,32 @@ def test_what_is_no_plain_file_is_written_to_as_it_is(tmp_path: Path) -> None:
     assert os.read(reading, 100) == b"through it"
     os.close(reading)
     assert pipe.is_fifo()
+
+
+def one_file(folder: Path) -> None:
+    (folder / "one").write_text("1")
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "new"
+
+    def half(folder: Path) -> None:
+        one_file(folder)
+        assert not target.exists()
+        raise ValueError("half")
+
+    with pytest.raises(ValueError, match="half"):
+        appeared(target, half)
+    assert not list(tmp_path.iterdir())
+    target.mkdir()
+    assert appeared(target, one_file)
+    assert (target / "one").read_text() == "1"
+
+
+def test_a_folder_that_holds_something_stays_as_it_is(tmp_path: Path) -> None:
+    target = tmp_path / "there"
+    target.mkdir()
+    (target / "mine").write_text("1")
+    assert not appeared(target, one_file)
+    assert [file.name for file in target.iterdir()] == ["mine"]
+    assert list(tmp_path.iterdir()) == [target]

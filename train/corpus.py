@@ -24,6 +24,7 @@ from taxonomy.answer import Part, joined_residue
 from taxonomy.chunks import chunks
 from taxonomy.comments import LabelledComment, labelled
 from taxonomy.labels import LEVELS, Emotion, Path
+from train.held_out import is_held_out
 from train.noise import noisy
 
 DATA: Final = FilePath(__file__).parent / "data"
@@ -31,7 +32,9 @@ TRAIN_SIZE: Final = 14_511
 TEST_SIZE: Final = 861
 SEED: Final = 20_26
 
-Split = Literal["train", "test"]
+Split = Literal["train", "validation", "test"]
+HELD_OUT: Final = 10
+"""One in so many of training's phrasings is held out where a validation split is wanted."""
 LANGUAGES: Final = {"en": 0.4, "de": 0.24, "es": 0.18, "fr": 0.18}
 SEGMENT_COUNTS: Final = {1: 0.30, 2: 0.29, 3: 0.20, 4: 0.12, 5: 0.06, 6: 0.03}
 ZIPF_EXPONENT: Final = 1.4
@@ -59,8 +62,9 @@ class Phrasebook:
     frames: dict[str, Any]
 
     def ways(self, path: Path) -> int:
-        """How many phrasings of a leaf there are for training."""
-        return sum(map(len, self.phrases["train"][path].values()))
+        """How many phrasings of a leaf there are for training, with those held out of it."""
+        known = [self.phrases[split][path] for split in self.phrases if split != "test"]
+        return sum(len(phrases) for by_language in known for phrases in by_language.values())
 
     @cached_property
     def paths(self) -> list[Path]:
@@ -79,6 +83,27 @@ def load_phrasebook(folder: FilePath = DATA) -> Phrasebook:
                     for language, texts in row[split].items()
                 }
     return Phrasebook(phrases, yaml.safe_load((folder / "frames.yaml").read_text(encoding="utf-8")))
+
+
+def with_validation(book: Phrasebook) -> Phrasebook:
+    """The same with a third split: phrasings held out of training, by a hash of their text, never a leaf's last one.
+
+    A leaf has such phrasings in some languages or in none.
+    """
+    held: dict[Path, dict[str, tuple[Phrase, ...]]] = {}
+    rest: dict[Path, dict[str, tuple[Phrase, ...]]] = {}
+    for path, by_language in book.phrases["train"].items():
+        held[path] = {language: _held_out(phrases) for language, phrases in by_language.items()}
+        rest[path] = {
+            language: tuple(phrase for phrase in phrases if phrase not in held[path][language])
+            for language, phrases in by_language.items()
+        }
+    return Phrasebook({**book.phrases, "train": rest, "validation": held}, book.frames)
+
+
+def _held_out(phrases: Sequence[Phrase]) -> tuple[Phrase, ...]:
+    held = [phrase for phrase in phrases if is_held_out(phrase.text, HELD_OUT)]
+    return tuple(held[: len(phrases) - 1])
 
 
 class Corpus:
@@ -123,15 +148,16 @@ class Corpus:
         language = rng.choices(list(LANGUAGES), list(LANGUAGES.values()))[0]
         count = rng.choices(list(SEGMENT_COUNTS), list(SEGMENT_COUNTS.values()))[0]
         frames = self.book.frames[language]
-        own = frames[self.split]
+        # Of what customers wrap around an issue there is no third set.
+        own = frames["train" if self.split == "validation" else self.split]
         drawn: list[Part] = []
-        for path in self._leaves(rng, count):
+        for path in self._leaves(rng, count, language):
             drawn += self._residue(rng, own, language, 0.22 if not drawn else 0.1)
             drawn.append(self._segment(rng, path, language, own))
         drawn += self._residue(rng, own, language, 0.2)
         return list(joined_residue(_laid_out(rng, drawn, frames["joins"])))
 
-    def _leaves(self, rng: random.Random, count: int) -> list[Path]:
+    def _leaves(self, rng: random.Random, count: int, language: str) -> list[Path]:
         leaves: list[Path] = []
         while len(leaves) < count:
             if self.even and rng.random() < self.even:
@@ -141,7 +167,7 @@ class Corpus:
                 path = rng.choices(*area)[0]
             else:
                 path = rng.choices(self.ranked, cum_weights=self._cumulative)[0]
-            if path not in leaves:
+            if path not in leaves and self.book.phrases[self.split][path][language]:
                 leaves.append(path)
         return leaves
 

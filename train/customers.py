@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice, repeat
 from pathlib import Path as FilePath
-from typing import Protocol
+from typing import Final, Protocol
 
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.comments import LabelledComment, labelled
@@ -15,10 +16,14 @@ from taxonomy.errors import DataInvalid
 from taxonomy.formats import load
 from taxonomy.tree import Taxonomy
 from train.check import Report, check
-from train.corpus import Corpus, load_phrasebook, on_cuts
+from train.corpus import Corpus, load_phrasebook, on_cuts, with_validation
+from train.duplicates import normal
 from train.examine import Examined, examined
+from train.held_out import is_held_out
 from train.noise import words_left_out
-from train.recipe import Labelled, Recipe, Reinforcement
+from train.recipe import Choosing, Labelled, Recipe, Reinforcement
+
+LEAST_ONE_IN: Final = 5
 
 
 class Comments(Protocol):
@@ -32,14 +37,19 @@ class Comments(Protocol):
 
 @dataclass(frozen=True)
 class Generated:
-    """The first `count` training comments of the bundled corpus's generator."""
+    """The first `count` comments of the bundled corpus's generator, made of training's phrasings.
+
+    held_out: without those of the validation split.
+    """
 
     count: int
     even: float
     taxonomy: Taxonomy
+    held_out: bool = False
 
     def __iter__(self) -> Iterator[LabelledComment]:
-        return Corpus(load_phrasebook(), "train", even=self.even).comments(self.count)
+        book = with_validation(load_phrasebook()) if self.held_out else load_phrasebook()
+        return Corpus(book, "train", even=self.even).comments(self.count)
 
     def __len__(self) -> int:
         return self.count
@@ -61,22 +71,56 @@ class FromFiles:
         return self.count
 
 
-def comments_of(recipe: Recipe | Reinforcement, reports: dict[str, Report]) -> Comments:
+@dataclass(frozen=True)
+class Part:
+    """Of some comments, one in `one_in` by a hash of their text, which are held out; or all the others.
+
+    What differs in case and white space alone lies on one side.
+    """
+
+    whole: Comments
+    one_in: int
+    held_out: bool
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        return self.whole.taxonomy
+
+    def __iter__(self) -> Iterator[LabelledComment]:
+        return (comment for comment in self.whole if is_held_out(normal(comment.comment), self.one_in) == self.held_out)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @cached_property
+    def _count(self) -> int:
+        return sum(1 for _ in self)
+
+
+def comments_of(
+    recipe: Recipe | Reinforcement, reports: dict[str, Report], choosing: Choosing | None = None
+) -> Comments:
     """The recipe's comments; files are checked first, and what is found is put under "comments".
 
-    Raises CallWrong or TaxonomyInvalid (the taxonomy), DataInvalid (a row in error, or no rows), OSError.
+    choosing: what it needs for its validation is held out. Raises CallWrong or TaxonomyInvalid (the taxonomy),
+    DataInvalid (a row in error, or no rows), OSError.
     """
     corpus = recipe.corpus
+    holds_out = choosing is not None and not choosing.validation
     if not isinstance(corpus, Labelled):
-        return Generated(corpus, recipe.even, bundled_taxonomy())
+        return Generated(corpus, recipe.even, bundled_taxonomy(), held_out=holds_out)
     files, taxonomy = tuple(map(FilePath, corpus.comments)), load(corpus.taxonomy)
     benchmarks = FilePath(recipe.benchmarks) if recipe.benchmarks else None
-    test = [FilePath(file) for file in corpus.test]
+    test = [FilePath(file) for file in (*corpus.test, *(choosing.validation if choosing else ()))]
     report = check(files, taxonomy, test=test, benchmarks=benchmarks, skip_invalid=corpus.skip_invalid)
     reports["comments"] = report
     if not report.comments:
         raise DataInvalid(f"{files[0]}: there is no comment in it that can be used")
-    return FromFiles(files, report.comments, taxonomy)
+    whole = FromFiles(files, report.comments, taxonomy)
+    if choosing is None or choosing.validation:
+        return whole
+    # About as many are held out as are to be decoded, and at most a fifth.
+    return Part(whole, max(LEAST_ONE_IN, len(whole) // choosing.comments), held_out=False)
 
 
 def exposures(

@@ -37,18 +37,18 @@ class Seen:
 
     def twin(self, where: str, text: str) -> Twin | None:
         """The earlier row that this text repeats, or none; nothing is added."""
-        normal = _normal(text)
-        if earlier := self._exact.get(_digest(normal)):
+        plain = normal(text)
+        if earlier := self._exact.get(_digest(plain)):
             return Twin(where, earlier, "exact")
-        return self._nearest(where, _minhash(normal))
+        return self._nearest(where, _minhash(plain))
 
     def add(self, where: str, text: str) -> Twin | None:
         """`twin`, and the text is seen from now on. `where` names one row and no other."""
-        normal = _normal(text)
-        earlier = self._exact.setdefault(_digest(normal), where)
+        plain = normal(text)
+        earlier = self._exact.setdefault(_digest(plain), where)
         if earlier != where:
             return Twin(where, earlier, "exact")
-        own = _minhash(normal)
+        own = _minhash(plain)
         twin = self._nearest(where, own)
         self._near.insert(where, own)
         self._hashes[where] = own
@@ -60,7 +60,8 @@ class Seen:
         return Twin(where, earlier, "near") if similarity >= NEAR else None
 
 
-def _normal(text: str) -> str:
+def normal(text: str) -> str:
+    """Case and white space aside: texts with the same are one text."""
     return " ".join(text.casefold().split())
 
 

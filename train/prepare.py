@@ -27,6 +27,7 @@ from train.store import stored
 from train.suite import suite
 from train.texts import Text, read_texts, text_rows
 from train.tokenizer import learn_tokenizer
+from train.validation import Validation, is_asked, validation
 
 Say = Callable[[str], None]
 
@@ -36,6 +37,7 @@ class Prepared:
     """base: the folder or id that the weights come from, none for a fresh model; origin: what the manifest calls it.
 
     cpt: the texts, where the recipe has some, as rows of a mixture of their own.
+    validation: what candidates are scored on, where the recipe chooses among some.
     context: the longest row that the model takes. reports: what was found in files, by source. skipped: rows left out.
     """
 
@@ -44,6 +46,7 @@ class Prepared:
     tokens: Tokens
     mixture: Mixture
     cpt: Mixture | None
+    validation: Validation | None
     base: str | None
     origin: str | None
     context: int
@@ -54,7 +57,8 @@ class Prepared:
 def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
     """Rows are written into `folder`. Raises DataInvalid, CallWrong, CheckpointInvalid, TaxonomyInvalid, OSError."""
     reports: dict[str, Report] = {}
-    comments = comments_of(recipe, reports)
+    comments = comments_of(recipe, reports, recipe.choose)
+    scored_on = validation(recipe, recipe.choose, comments) if recipe.choose else None
     base, origin = recipe.base or recipe.continue_from, recipe.base
     if recipe.continue_from:
         say(f"going on from {recipe.continue_from}")
@@ -77,7 +81,7 @@ def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
     for source in recipe.replay:
         reports |= _checked(source.name, source, source.chats, comments.taxonomy, recipe.benchmarks)
         skipped[source.name] = 0
-        made = stored(_replayed(source, chat_rows, recipe.seed, skipped), folder / f"replay-{source.name}")
+        made = stored(_replayed(source, chat_rows, recipe, skipped), folder / f"replay-{source.name}")
         sources.append(Source(source.name, made, source.share, source.passes, source.tokens))
     for name, report in reports.items():
         for finding in report.findings():
@@ -91,7 +95,7 @@ def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
         total=recipe.tokens,
         seed=recipe.seed,
     )
-    return Prepared(comments, tokenizer, tokens, mixed, cpt, base, origin, context, reports, skipped)
+    return Prepared(comments, tokenizer, tokens, mixed, cpt, scored_on, base, origin, context, reports, skipped)
 
 
 def _verified(folder: FilePath, taxonomy: Taxonomy) -> str:
@@ -124,7 +128,7 @@ def _tokenizer_texts(comments: Comments, recipe: Recipe) -> Iterable[str]:
     for leaf in comments.taxonomy.leaves:
         yield from leaf.path
     for source in recipe.replay:
-        for chat in _chats(source, recipe.seed):
+        for chat in _chats(source, recipe):
             if isinstance(chat, Chat):
                 yield from (message.content for message in chat.messages)
     for file in recipe.cpt.texts if recipe.cpt else ():
@@ -158,16 +162,18 @@ def _checked(
     return {name: check([*map(FilePath, files)], taxonomy, benchmarks=folder, skip_invalid=source.skip_invalid)}
 
 
-def _chats(source: Replay, seed: int) -> Iterator[Chat | DataInvalid]:
+def _chats(source: Replay, recipe: Recipe) -> Iterator[Chat | DataInvalid]:
+    asks_later = recipe.choose is not None and not recipe.choose.general
     if source.suite:
-        yield from (chat_of(*question[1:]) for question in suite("train", source.suite, seed))
+        questions = suite("train", source.suite, recipe.seed)
+        yield from (chat_of(*each[1:]) for each in questions if not (asks_later and is_asked(each)))
     for file in source.chats or ():
         yield from read_chats(FilePath(file))
 
 
-def _replayed(source: Replay, rows: ChatRows, seed: int, skipped: dict[str, int]) -> Iterator[Row]:
+def _replayed(source: Replay, rows: ChatRows, recipe: Recipe, skipped: dict[str, int]) -> Iterator[Row]:
     """Rows of a source; those in error are counted or raised, as the recipe says."""
-    for chat in _chats(source, seed):
+    for chat in _chats(source, recipe):
         try:
             if isinstance(chat, DataInvalid):
                 raise chat

@@ -111,6 +111,25 @@ class Texts(_Strict):
     skip_invalid: bool = False
 
 
+class Choosing(_Strict):
+    """Candidates made of one run's weights, scored on a validation split; the chosen one is published.
+
+    last: so many saved weights, the run's end among them, are averaged. every: steps between them; none: a twentieth of
+    the run. alphas: base + alpha * (trained - base), of the last weights and of the average.
+    validation: files of labelled comments; none: held out of `corpus` by hash. comments: how many of them are decoded.
+    general: files of questions with one right answer; none: held out of the replay's suite by hash. questions: how many
+    of them are asked.
+    """
+
+    last: Count = 1
+    every: Count | None = None
+    alphas: Annotated[list[Annotated[float, Field(gt=0, le=2)]], Field(min_length=1)] = [1.0]
+    validation: list[str] = []
+    comments: Count = 200
+    general: list[str] = []
+    questions: Count = 400
+
+
 class Recipe(_Strict):
     """One run: customer comments as often as it says, and replay on top.
 
@@ -127,6 +146,7 @@ class Recipe(_Strict):
     replay_kl: weight of the divergence from the base at replay's tokens, beside their cross-entropy.
     benchmarks: a folder with `mmlu/` and `ifeval/`, whose questions are looked for in the data.
     packing: rows laid end to end in sequences of up to so many tokens; none: one row a sequence.
+    choose: which weights of the run are published; none: its last.
     """
 
     seed: int = 0
@@ -146,6 +166,7 @@ class Recipe(_Strict):
     tokens: Count | None = None
     benchmarks: str | None = None
     packing: Count | None = None
+    choose: Choosing | None = None
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """What the weights are saved in; the training itself is float32."""
 
@@ -180,6 +201,20 @@ class Recipe(_Strict):
             "without comments the shares of `replay` must add up to 1": self.exposures == 0
             and not self.is_cpt_alone
             and not math.isclose(shares, 1),
+            "`choose` needs comments to be seen": self.choose is not None and self.exposures == 0,
+            "`choose.alphas` other than 1 need a base": self.choose is not None
+            and self.is_fresh
+            and self.choose.alphas != [1.0],
+            "two of `choose.alphas` are equal": self.choose is not None
+            and len(set(self.choose.alphas)) < len(self.choose.alphas),
+            "an `adapter` is averaged with nothing: leave out `choose.last`": self.adapter is not None
+            and self.choose is not None
+            and self.choose.last > 1,
+            "`adapter.keep` keeps the last weights, `choose` may publish others": self.adapter is not None
+            and self.adapter.keep
+            and self.choose is not None,
+            "`choose` needs `general` questions, or a `suite` in `replay` to hold them out of": self.choose is not None
+            and not (self.is_fresh or self.choose.general or any(source.suite for source in self.replay)),
             "the shares of `replay` must leave some for the comments": self.exposures != 0 and shares >= 1,
         }
         if wrong := [fault for fault, holds in faults.items() if holds]:

@@ -18,6 +18,8 @@ from typing import Any, Final
 from taxonomy.files import write_jsonl
 
 STEPS: Final = "steps.jsonl"
+KL: Final = "kl"
+"""The figure of how far the model has moved from its base."""
 
 
 def add_step(file: FilePath, figures: Mapping[str, Any]) -> None:

@@ -68,11 +68,18 @@ def write_report(value: dict[str, Any], folder: FilePath) -> list[FilePath]:
 
 
 def rendered(template: str, value: dict[str, Any]) -> str:
-    """The report by one of the templates. What customers wrote is text there, never markup."""
+    """The report by one of the templates."""
+    segments = value["sides"][0]["scores"]["segments"]["gold"]
+    shares = [{"label": row["what"], "figures": [row["segments"] / (segments or 1)]} for row in value["tree"]]
+    return page(template, value | {"chart": chart, "tree_chart": shares})
+
+
+def page(template: str, value: dict[str, Any], *folders: FilePath) -> str:
+    """A template of these folders or of ours, filled in. What customers wrote is text there, never markup."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 (only a report needs it)
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([*folders, TEMPLATES]),
         autoescape=template.endswith(".html"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -80,9 +87,7 @@ def rendered(template: str, value: dict[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"figure": _figure, "signed": _signed, "cell": _cell}
-    segments = value["sides"][0]["scores"]["segments"]["gold"]
-    shares = [{"label": row["what"], "figures": [row["segments"] / (segments or 1)]} for row in value["tree"]]
-    return environment.get_template(template).render(value | {"chart": chart, "tree_chart": shares})
+    return environment.get_template(template).render(value)
 
 
 def chart(sides: list[dict[str, Any]], figure: str, *part: str) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.checkpoint import publish, read_manifest, verify
 from taxonomy.decision import KEY_VARIABLE
 from taxonomy.errors import CallWrong, EngineFailed, SwapFailed, SwapRefused
+from taxonomy.fingerprint import Fingerprint
 from taxonomy.labels import CheckpointId
 
 POLL_S: Final = 0.5
@@ -92,16 +93,32 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def _fingerprint(given: argparse.Namespace) -> int:
-    from serve.fingerprint import PROBES, record  # noqa: PLC0415 (transformers takes seconds to import)
+    from serve.fingerprint import PROBES  # noqa: PLC0415 (transformers takes seconds to import)
+
+    fingerprint = fingerprinted(given.folder, _settings(given))
+    version = read_manifest(given.folder).version
+    decisions = sum(len(probe.tokens) for probe in fingerprint.probes)
+    kept = f"{len(fingerprint.probes)} of {len(PROBES)} probes with {decisions} decisions"
+    text = f"{given.folder}: {kept}, recorded on {fingerprint.recorded_on}, spread {fingerprint.spread:.2g}"
+    program.tell({"version": version, **fingerprint.model_dump(mode="json")}, text, as_json=given.json)
+    return 0
+
+
+def fingerprinted(folder: FilePath, settings: Settings) -> Fingerprint:
+    """Record in a checkpoint's manifest what an engine, started for this, decides with it. Raises EngineFailed.
+
+    settings: of the service that is to serve it; which checkpoint they name does not matter.
+    """
+    from serve.fingerprint import record  # noqa: PLC0415 (vLLM takes seconds to import)
     from serve.pair import load_pair  # noqa: PLC0415
     from serve.start import start_router  # noqa: PLC0415
 
-    manifest = read_manifest(given.folder)
-    settings = _settings(given).model_copy(update={"checkpoint": str(given.folder)})
+    manifest = read_manifest(folder)
+    settings = settings.model_copy(update={"checkpoint": str(folder)})
     pair = load_pair(settings)
-    print(f"route-feedback: loading {given.folder} (about a minute)", file=sys.stderr, flush=True)
+    print(f"route-feedback: loading {folder} (about a minute)", file=sys.stderr, flush=True)
 
-    async def recorded() -> Any:
+    async def recorded() -> Fingerprint:
         router = await start_router(settings, pair)
         try:
             return await record(router)
@@ -109,12 +126,8 @@ def _fingerprint(given: argparse.Namespace) -> int:
             await router.close()
 
     fingerprint = asyncio.run(recorded())
-    publish(given.folder, manifest.model_copy(update={"fingerprint": fingerprint}))
-    decisions = sum(len(probe.tokens) for probe in fingerprint.probes)
-    kept = f"{len(fingerprint.probes)} of {len(PROBES)} probes with {decisions} decisions"
-    text = f"{given.folder}: {kept}, recorded on {fingerprint.recorded_on}, spread {fingerprint.spread:.2g}"
-    program.tell({"version": manifest.version, **fingerprint.model_dump(mode="json")}, text, as_json=given.json)
-    return 0
+    publish(folder, manifest.model_copy(update={"fingerprint": fingerprint}))
+    return fingerprint
 
 
 def _add(given: argparse.Namespace) -> int:

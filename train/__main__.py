@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from itertools import chain
 from pathlib import Path as FilePath
@@ -18,7 +19,7 @@ from taxonomy.files import write_text
 from taxonomy.formats import load
 from train.convert import convert
 from train.corpus import SEED, TEST_SIZE, TRAIN_SIZE, Corpus, load_phrasebook
-from train.recipe import AnyRecipe, Average, Recipe, load_recipe
+from train.recipe import AnyRecipe, Average, Labelled, Recipe, load_recipe
 from train.session import SAVE_MINUTES
 
 
@@ -43,6 +44,9 @@ def main(arguments: list[str]) -> int:
         type=float,
         default=SAVE_MINUTES,
         help=f"of training between two saved states (default: {SAVE_MINUTES:g})",
+    )
+    train.add_argument(
+        "--fingerprint", action="store_true", help="record it at the end, through the serving engine (about a minute)"
     )
     train.add_argument("--json", action="store_true")
     train.set_defaults(run=_train)
@@ -229,9 +233,23 @@ def _train(given: argparse.Namespace) -> int:
     manifest = run(recipe, given.out, _say, resume=given.resume, save_minutes=given.save_minutes)
     if not joined().is_main_process:
         return 0
+    if given.fingerprint:
+        _fingerprint(recipe, given.out)
+    else:
+        _say(f"before it can be activated: route-feedback checkpoint fingerprint {given.out}")
     text = f"{given.out}: published {manifest.version}"
     program.tell({"version": manifest.version, "training": manifest.training}, text, as_json=given.json)
     return 0
+
+
+def _fingerprint(recipe: AnyRecipe, folder: FilePath) -> None:
+    from serve.checkpoint_commands import fingerprinted  # noqa: PLC0415 (only a fingerprint needs the engine)
+    from serve.settings import load_settings  # noqa: PLC0415 (as above)
+
+    corpus = None if isinstance(recipe, Average) else recipe.corpus
+    taxonomy = FilePath(corpus.taxonomy) if isinstance(corpus, Labelled) else None
+    found = fingerprinted(folder, load_settings(os.environ, taxonomy=taxonomy))
+    _say(f"fingerprint of {len(found.probes)} probes, recorded on {found.recorded_on}")
 
 
 def _plan(recipe: AnyRecipe, *, as_json: bool) -> int:

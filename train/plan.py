@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from train.adapters import adapted, trained
 from train.advice import settled, settled_for_texts, warnings
 from train.batches import Batches
+from train.candidates import candidates
 from train.mixture import Mixture
 from train.prepare import Prepared, Say, prepare
 from train.recipe import Optimisation, Recipe
@@ -55,6 +56,7 @@ def plan(recipe: Recipe, say: Say) -> dict[str, Any]:
             "checked": {name: report.counts() for name, report in prepared.reports.items()},
             "largest_pass": largest,
             "memory_gib": _memory(shape, largest, anchored=recipe.replay_kl > 0),
+            "choice": _choice(recipe, prepared),
             "mind": warnings(recipe, shape.parameters),
         }
 
@@ -82,7 +84,19 @@ def text(planned: dict[str, Any]) -> str:
         f"memory, estimated: {memory['weights_and_optimiser']:.2f} GiB for weights and optimiser, "
         f"{memory['activations']:.2f} GiB for a pass of {largest['sequences']} sequences of {largest['width']} tokens"
     )
+    if choice := planned["choice"]:
+        lines.append(
+            f"then {len(choice['candidates'])} candidates, scored on {choice['comments']} comments and "
+            f"{choice['questions']} questions: {'; '.join(choice['candidates'])}"
+        )
     return "\n".join([*lines, *(f"mind: {line}" for line in planned["mind"])])
+
+
+def _choice(recipe: Recipe, prepared: Prepared) -> dict[str, Any] | None:
+    if not (recipe.choose and prepared.validation):
+        return None
+    names = [candidate.name for candidate in candidates(recipe.choose, len(prepared.mixture))]
+    return prepared.validation.as_json() | {"candidates": names}
 
 
 def _shape(recipe: Recipe, prepared: Prepared) -> Shape:

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import torch
 from transformers import TrainerCallback
 
-from taxonomy.checkpoint import MANIFEST, Manifest, hashes, publish, read_manifest, version_of
+from taxonomy.checkpoint import MANIFEST, Contents, Manifest, publish_whole, read_manifest
 from taxonomy.errors import CallWrong
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
-from train.adapters import Model, adapted, keep_adapter, merged, trained
+from train.adapters import FOLDER, Model, adapted, keep_adapter, merged, trained
 from train.advice import settled, settled_for_texts, warnings
 from train.average import average
 from train.batches import Batches
@@ -28,9 +28,11 @@ from train.prepare import Prepared, Say, prepare
 from train.processes import joined, led
 from train.recipe import AnyRecipe, Average, Optimisation, Recipe, Reinforcement
 from train.record import check_same, differences, keep, record
+from train.run_report import REPORT, write_report
+from train.selection import SAVED, best, watching
 from train.session import SAVE_MINUTES, Session, step_of, writing
 from train.sft import Anchor
-from train.steps import STEPS
+from train.steps import STEPS, read_steps
 from train.stops import Stops
 
 
@@ -69,7 +71,8 @@ def _published_already(recipe: AnyRecipe, out: FilePath, session: Session) -> Ma
         manifest = read_manifest(out)
         if differing := differences(manifest.recipe, recipe.model_dump(mode="json")):
             raise CallWrong(f"{out} was published by another recipe: {'; '.join(differing)}; give another --out")
-        session.remove_states()
+        if isinstance(recipe, Recipe):
+            _finish(session, manifest)
         return manifest
     state = session.last_state
     if any(out.iterdir()) and not (session.resume and state):
@@ -92,11 +95,12 @@ def _trained(recipe: Recipe, out: FilePath, session: Session, callbacks: Sequenc
         model = begun(recipe, prepared, session.say)
         led(lambda: _identify(session, record(recipe, rows, model, joined().num_processes)))
         learned = _learned(recipe, prepared, model, session, callbacks)
-        manifest = led(lambda: _published(recipe, prepared, learned, out))
+        manifest = led(lambda: _published(recipe, prepared, learned, out, session))
     finally:
         if joined().is_main_process:
             _tidy(session.folder, rows)
-    led(session.remove_states)
+    led(lambda: _finish(session, manifest))
+    session.say(f"report: {session.folder / REPORT}")
     return manifest
 
 
@@ -108,12 +112,19 @@ def _reinforced(recipe: Reinforcement, out: FilePath, session: Session) -> Manif
     return reinforced(recipe, out, session.say)
 
 
+def _is_sharded() -> bool:
+    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+
+
 def _check_sharded(recipe: Recipe) -> None:
-    is_sharded = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
-    if is_sharded and (recipe.adapter or (recipe.cpt and not recipe.is_cpt_alone)):
+    if not _is_sharded():
+        return
+    if recipe.adapter or (recipe.cpt and not recipe.is_cpt_alone):
         raise CallWrong(
             "FSDP takes neither an `adapter` nor two stages: launch without it, or make `cpt` a run of its own"
         )
+    if recipe.choose and recipe.choose.last > 1:
+        raise CallWrong("FSDP takes no averages of saved weights: launch without it, or leave out `choose.last`")
 
 
 def _tidy(folder: FilePath, rows: FilePath) -> None:
@@ -137,6 +148,16 @@ def _identify(session: Session, now: dict[str, Any]) -> None:
         keep(session.folder, now)
 
 
+def _finish(session: Session, manifest: Manifest) -> None:
+    """Once the checkpoint is published the run is told of, and what it was made of is of no use."""
+    file = session.folder / STEPS
+    # A run of `cpt` alone has no main stage.
+    write_report(manifest, list(read_steps(file)) if file.exists() else [], session.folder)
+    session.remove_states()
+    for folder in (SAVED, FOLDER):
+        shutil.rmtree(session.folder / folder, ignore_errors=True)
+
+
 class Learned(NamedTuple):
     """What came of the stages: the model, perhaps with its adapter, and each one's figures."""
 
@@ -152,6 +173,8 @@ def _learned(
     for warning in warnings(recipe, parameters):
         session.say(f"mind: {warning}")
     anchor = Anchor(model, recipe.replay_kl) if recipe.replay_kl else None
+    # No process holds the whole of a sharded model, to look at it or save it.
+    looking_on = [] if _is_sharded() else watching(recipe, prepared, model, session.folder)
     model = adapted(model, recipe.adapter, recipe.seed) if recipe.adapter else model
     session.say(f"training {trained(model) / 1e6:.2f} of {parameters / 1e6:.1f} M parameters; kept in {session.folder}")
     training: dict[str, Any] = {}
@@ -159,9 +182,8 @@ def _learned(
         steps, rate = len(stage.data.mixture), stage.optimisation.learning_rate
         session.say(f"{steps} steps of {stage.optimisation.batch}, learning rate {rate:g}")
         place = session.stage(name) if name else session
-        fitted = fit(
-            model, stage.data, stage.optimisation, place, recipe.seed, anchor=stage.anchor, callbacks=callbacks
-        )
+        watched = callbacks if name else [*callbacks, *looking_on]
+        fitted = fit(model, stage.data, stage.optimisation, place, recipe.seed, anchor=stage.anchor, callbacks=watched)
         model, figures = fitted.model, _figures(fitted, steps)
         training |= {name: figures} if name else figures
     return Learned(model, training)
@@ -194,26 +216,27 @@ def _figures(fitted: Fitted, steps: int) -> dict[str, Any]:
     return {"seconds": round(fitted.seconds), "steps": steps, "loss": fitted.loss}
 
 
-def _published(recipe: Recipe, prepared: Prepared, learned: Learned, out: FilePath) -> Manifest:
-    # A process killed while it published has left some.
-    for path in out.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+def _published(recipe: Recipe, prepared: Prepared, learned: Learned, out: FilePath, session: Session) -> Manifest:
+    training = dict(learned.training)
+    if recipe.adapter and recipe.adapter.keep:
+        training["adapter"] = keep_adapter(learned.model, session.folder)
+    model = merged(learned.model)
+    training |= best(recipe, prepared, model, session.folder, session.say)
+
+    def save(folder: FilePath) -> None:
+        model.to(getattr(torch, recipe.dtype)).save_pretrained(folder)
+        prepared.tokenizer.save_pretrained(folder)
+        if "adapter" in training:
+            shutil.copytree(session.folder / FOLDER, folder / FOLDER)
+
     with writing("the checkpoint", out):
-        training = dict(learned.training)
-        if recipe.adapter and recipe.adapter.keep:
-            training["adapter"] = keep_adapter(learned.model, out)
-        merged(learned.model).to(getattr(torch, recipe.dtype)).save_pretrained(out)
-        prepared.tokenizer.save_pretrained(out)
-        files = hashes(out)
-        manifest = _manifest(recipe, prepared, training, files)
-        publish(out, manifest)
-    return manifest
+        return publish_whole(out, save, lambda contents: _manifest(recipe, prepared, training, contents))
 
 
-def _manifest(recipe: Recipe, prepared: Prepared, training: dict[str, Any], files: dict[str, str]) -> Manifest:
+def _manifest(recipe: Recipe, prepared: Prepared, training: dict[str, Any], contents: Contents) -> Manifest:
     return Manifest(
-        version=version_of(files),
-        files=files,
+        version=contents.version,
+        files=contents.files,
         taxonomy=prepared.comments.taxonomy.version,
         prompt=PROMPT_VERSION,
         # Without a comment seen, the taxonomy has to stand in the prompt.

@@ -25,7 +25,7 @@ def candidate(name: str, leaf: float, general: float, *, on_front: bool = False)
     return {"name": name, "leaf_f1": figure(leaf, 0.03), "general": figure(general, 0.04), "on_front": on_front}
 
 
-CHOICE = {
+CHOICE: dict[str, Any] = {
     "chosen": "mean of 3, alpha 0.75",
     "reason": "highest leaf F1 of the 3 whose general accuracy is not below the base's 0.741",
     "validation": {"comments": 200, "fingerprint": "0", "questions": 400},

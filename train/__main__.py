@@ -246,7 +246,7 @@ def _fingerprint(recipe: AnyRecipe, folder: FilePath) -> None:
     from serve.checkpoint_commands import fingerprinted  # noqa: PLC0415 (only a fingerprint needs the engine)
     from serve.settings import load_settings  # noqa: PLC0415 (as above)
 
-    corpus = recipe.corpus if isinstance(recipe, Recipe) else None
+    corpus = None if isinstance(recipe, Average) else recipe.corpus
     taxonomy = FilePath(corpus.taxonomy) if isinstance(corpus, Labelled) else None
     found = fingerprinted(folder, load_settings(os.environ, taxonomy=taxonomy))
     _say(f"fingerprint of {len(found.probes)} probes, recorded on {found.recorded_on}")

@@ -33,7 +33,7 @@ def joined() -> PartialState:
             f"this machine shows {torch.cuda.device_count()} GPUs to one process: start one a GPU with `accelerate "
             "launch` (docs/training.md), or show it one with CUDA_VISIBLE_DEVICES"
         )
-    if on_cpu and os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
+    if on_cpu and is_sharded():
         raise CallWrong("accelerate shards no model on CPUs; launch without --use_fsdp")
     # torch itself takes a thread for each physical core only.
     cores = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -82,3 +82,8 @@ def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """The whole weights of a model that is wrapped or sharded, in the first process; all have to ask at once."""
     gathered = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
     return {name: tensor for name, tensor in gathered.items() if isinstance(tensor, torch.Tensor)}
+
+
+def is_sharded() -> bool:
+    """Whether the launcher asked for FSDP: then no process holds the whole of the model."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"

@@ -201,14 +201,18 @@ class Recipe(_Strict):
             "without comments the shares of `replay` must add up to 1": self.exposures == 0
             and not self.is_cpt_alone
             and not math.isclose(shares, 1),
-            "`choose` is not for an `adapter`: its weights are not kept by the step": self.choose is not None
-            and self.adapter is not None,
             "`choose` needs comments to be seen": self.choose is not None and self.exposures == 0,
             "`choose.alphas` other than 1 need a base": self.choose is not None
             and self.is_fresh
             and self.choose.alphas != [1.0],
             "two of `choose.alphas` are equal": self.choose is not None
             and len(set(self.choose.alphas)) < len(self.choose.alphas),
+            "an `adapter` is averaged with nothing: leave out `choose.last`": self.adapter is not None
+            and self.choose is not None
+            and self.choose.last > 1,
+            "`adapter.keep` keeps the last weights, `choose` may publish others": self.adapter is not None
+            and self.adapter.keep
+            and self.choose is not None,
             "`choose` needs `general` questions, or a `suite` in `replay` to hold them out of": self.choose is not None
             and not (self.is_fresh or self.choose.general or any(source.suite for source in self.replay)),
             "the shares of `replay` must leave some for the comments": self.exposures != 0 and shares >= 1,

@@ -15,13 +15,13 @@ from transformers import TrainerCallback
 from taxonomy.checkpoint import MANIFEST, Contents, Manifest, publish_whole, read_manifest
 from taxonomy.errors import CallWrong
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
-from train.adapters import keep_adapter, merged
+from train.adapters import FOLDER, keep_adapter, merged
 from train.average import average
 from train.corpus import SEED, fingerprint
 from train.customers import Comments, Generated
 from train.models import begun
 from train.prepare import Prepared, Say, prepare
-from train.processes import joined, led
+from train.processes import is_sharded, joined, led
 from train.recipe import AnyRecipe, Average, Recipe, Reinforcement
 from train.record import check_same, differences, keep, record
 from train.run_report import REPORT, write_report
@@ -67,7 +67,8 @@ def _published_already(recipe: AnyRecipe, out: FilePath, session: Session) -> Ma
         manifest = read_manifest(out)
         if differing := differences(manifest.recipe, recipe.model_dump(mode="json")):
             raise CallWrong(f"{out} was published by another recipe: {'; '.join(differing)}; give another --out")
-        _finish(session, manifest)
+        if isinstance(recipe, Recipe):
+            _finish(session, manifest)
         return manifest
     state = session.last_state
     if any(out.iterdir()) and not (session.resume and state):
@@ -108,11 +109,14 @@ def _reinforced(recipe: Reinforcement, out: FilePath, session: Session) -> Manif
 
 
 def _check_sharded(recipe: Recipe) -> None:
-    is_sharded = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
-    if is_sharded and (recipe.adapter or (recipe.cpt and not recipe.is_cpt_alone)):
+    if not is_sharded():
+        return
+    if recipe.adapter or (recipe.cpt and not recipe.is_cpt_alone):
         raise CallWrong(
             "FSDP takes neither an `adapter` nor two stages: launch without it, or make `cpt` a run of its own"
         )
+    if recipe.choose and recipe.choose.last > 1:
+        raise CallWrong("FSDP takes no averages of saved weights: launch without it, or leave out `choose.last`")
 
 
 def _tidy(folder: FilePath, rows: FilePath) -> None:
@@ -138,19 +142,26 @@ def _identify(session: Session, now: dict[str, Any]) -> None:
 
 def _finish(session: Session, manifest: Manifest) -> None:
     """Once the checkpoint is published the run is told of, and what it was made of is of no use."""
-    write_report(manifest, list(read_steps(session.folder / STEPS)), session.folder)
+    file = session.folder / STEPS
+    # A run of `cpt` alone has no main stage.
+    write_report(manifest, list(read_steps(file)) if file.exists() else [], session.folder)
     session.remove_states()
-    shutil.rmtree(session.folder / SAVED, ignore_errors=True)
+    for folder in (SAVED, FOLDER):
+        shutil.rmtree(session.folder / folder, ignore_errors=True)
 
 
 def _published(recipe: Recipe, prepared: Prepared, learned: Learned, out: FilePath, session: Session) -> Manifest:
-    training = learned.training | best(recipe, prepared, learned.model, session.folder, session.say)
+    training = dict(learned.training)
+    if recipe.adapter and recipe.adapter.keep:
+        training["adapter"] = keep_adapter(learned.model, session.folder)
+    model = merged(learned.model)
+    training |= best(recipe, prepared, model, session.folder, session.say)
 
     def save(folder: FilePath) -> None:
-        if recipe.adapter and recipe.adapter.keep:
-            training["adapter"] = keep_adapter(learned.model, folder)
-        merged(learned.model).to(getattr(torch, recipe.dtype)).save_pretrained(folder)
+        model.to(getattr(torch, recipe.dtype)).save_pretrained(folder)
         prepared.tokenizer.save_pretrained(folder)
+        if "adapter" in training:
+            shutil.copytree(session.folder / FOLDER, folder / FOLDER)
 
     with writing("the checkpoint", out):
         return publish_whole(out, save, lambda contents: _manifest(recipe, prepared, training, contents))

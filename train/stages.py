@@ -14,6 +14,7 @@ from train.batches import Batches
 from train.fit import Fitted, fit
 from train.mixture import Mixture
 from train.prepare import Prepared
+from train.processes import is_sharded
 from train.recipe import Optimisation, Recipe
 from train.selection import watching
 from train.session import Session
@@ -35,7 +36,8 @@ def fine_tuned(
     optimisation = settled(recipe, parameters)
     for warning in warnings(recipe, parameters):
         session.say(f"mind: {warning}")
-    looking_on = watching(recipe, prepared, model, session.folder)
+    # No process holds the whole of a sharded model, to look at it or save it.
+    looking_on = [] if is_sharded() else watching(recipe, prepared, model, session.folder)
     anchor = Anchor(model, recipe.replay_kl) if recipe.replay_kl else None
     model = adapted(model, recipe.adapter, recipe.seed) if recipe.adapter else model
     session.say(f"training {trained(model) / 1e6:.2f} of {parameters / 1e6:.1f} M parameters; kept in {session.folder}")

@@ -81,6 +81,7 @@ def test_the_policy_is_the_serving_one_and_what_is_forced_is_certain(tmp_path: P
         assert torch.allclose(logps[i], expected, atol=1e-4)
         forced = torch.ones(longest, dtype=torch.bool)
         forced[[at for at, _ in decided(one, sample.tokens, task.automaton)]] = False
+        assert entropies is not None
         assert (entropies[i][forced] == 0).all()
 
 

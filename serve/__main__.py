@@ -71,7 +71,7 @@ def _serve(given: argparse.Namespace) -> int:
         first, rules = first_pair(settings), read_rules(settings.trial_policy)
         print(f"route-feedback: loading {first.pair.model} (about a minute)", file=sys.stderr, flush=True)
         address = f"http://{settings.host}:{listening.getsockname()[1]}"
-        asyncio.run(_serving(settings, first, rules, listening, address, tracer))
+        asyncio.run(_serving(settings, first, listening, address, rules=rules, tracer=tracer))
     return 0
 
 
@@ -91,7 +91,7 @@ def _listening(settings: Settings) -> socket.socket:
 
 
 async def _serving(
-    settings: Settings, first: First, rules: Rules, listening: socket.socket, address: str, tracer: Tracer
+    settings: Settings, first: First, listening: socket.socket, address: str, *, rules: Rules, tracer: Tracer
 ) -> None:
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series, and nothing here reads them
     active = Active(await start_router(settings, *first, Metrics(REGISTRY, tracer)))

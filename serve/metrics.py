@@ -17,8 +17,8 @@ from serve.answer import Answer
 from serve.engines import Engines
 from serve.pair import Pair
 from serve.swap_metrics import SwapMetrics
-from serve.trial_metrics import TrialMetrics
 from serve.traces import NO_TRACER, span
+from serve.trial_metrics import TrialMetrics
 from taxonomy.labels import EMOTIONS, LEVELS
 
 LATENCY_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)

@@ -31,6 +31,7 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from helm.charts import ALL, HERE, Chart, gauge, of_pods, quantiles, rate, share
 from helm.engine import ENGINE
+from helm.swaps import SWAPS
 
 OUT: Final = Path(__file__).parent / "route-feedback" / "dashboards"
 SOURCE: Final = DataSourceRef("prometheus", "${source}")
@@ -215,6 +216,7 @@ SLO: Final = {
 DASHBOARDS: Final = {
     "service": ("route-feedback: service", SERVICE),
     "quality": ("route-feedback: quality and drift", QUALITY),
+    "swaps": ("route-feedback: checkpoints and swaps", SWAPS),
     "engine": ("route-feedback: engine", ENGINE),
     "slo": ("route-feedback: objectives", SLO),
 }

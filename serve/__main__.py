@@ -21,14 +21,14 @@ from tqdm import tqdm
 
 from serve import logs
 from serve.active import Active
-from serve.admin import Admin
 from serve.app import DEAD, create_app
 from serve.metrics import Metrics
 from serve.pair import Pair
+from serve.policy import Rules, read_rules
 from serve.router import Router
 from serve.schemas import EXAMPLE, response_of
 from serve.settings import Settings, load_settings
-from serve.start import First, first_pair, start_router, swap_of
+from serve.start import First, admin_of, first_pair, start_router
 from serve.traces import tracing
 from taxonomy import program
 from taxonomy.errors import CallWrong, DataInvalid, EngineFailed, RouteFeedbackError
@@ -67,11 +67,11 @@ def _serve(given: argparse.Namespace) -> int:
     settings = _settings(given)
     logs.configure(settings.log)
     with _listening(settings) as listening, tracing(os.environ) as tracer:
-        # A wrong checkpoint or taxonomy is named before the engine's half minute.
-        first = first_pair(settings)
+        # A wrong checkpoint, taxonomy or policy is named before the engine's half minute.
+        first, rules = first_pair(settings), read_rules(settings.trial_policy)
         print(f"route-feedback: loading {first.pair.model} (about a minute)", file=sys.stderr, flush=True)
         address = f"http://{settings.host}:{listening.getsockname()[1]}"
-        asyncio.run(_serving(settings, first, listening, address, tracer))
+        asyncio.run(_serving(settings, first, listening, address, rules=rules, tracer=tracer))
     return 0
 
 
@@ -90,10 +90,12 @@ def _listening(settings: Settings) -> socket.socket:
     return listening
 
 
-async def _serving(settings: Settings, first: First, listening: socket.socket, address: str, tracer: Tracer) -> None:
+async def _serving(
+    settings: Settings, first: First, listening: socket.socket, address: str, *, rules: Rules, tracer: Tracer
+) -> None:
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series, and nothing here reads them
     active = Active(await start_router(settings, *first, Metrics(REGISTRY, tracer)))
-    app = create_app(active, Admin(swap_of(settings, active), settings.admin_key))
+    app = create_app(active, admin_of(settings, active, rules))
     config = uvicorn.Config(
         app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S
     )

@@ -5,32 +5,59 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
+from serve.answer import Answer
 from serve.router import Router
 
 
+class Split(Protocol):
+    """What a candidate gets of the traffic, and what is seen of it."""
+
+    def candidate_for(self, name: str) -> Router | None:
+        """The candidate's router, where the request of this name is to go there."""
+        ...
+
+    def answered(self, router: Router, name: str, comment: str, answer: Answer) -> None: ...
+    def failed(self, router: Router, error: Exception) -> None: ...
+
+
 class Active:
-    """Holds the active router. A request borrows it and keeps it to its end, whatever becomes active meanwhile."""
+    """Holds the active router. A request borrows it and keeps it to its end, whatever becomes active meanwhile.
+
+    split: while a candidate is on trial, it may take a request instead.
+    """
 
     def __init__(self, router: Router) -> None:
         self.router = router
         self.metrics = router.metrics
         self.metrics.serving(router.pair, router.admission)
+        self.split: Split | None = None
         self._running: dict[Router, int] = {}
         self._ended = asyncio.Event()
 
     @contextmanager
-    def borrowed(self) -> Iterator[Router]:
-        """The active router, for one request: one pair answers it whole."""
-        router = self.router
+    def borrowed(self, name: str = "") -> Iterator[Router]:
+        """The router for one request: one pair answers it whole. Without a name it is always the active one."""
+        split = self.split if name else None
+        router = (split and split.candidate_for(name)) or self.router
         self._running[router] = self._running.get(router, 0) + 1
         try:
             yield router
+        except Exception as error:
+            if split:
+                split.failed(router, error)
+            raise
         finally:
             self._running[router] -= 1
             if not self._running[router]:
                 del self._running[router]
                 self._ended.set()
+
+    def answered(self, router: Router, name: str, comment: str, answer: Answer) -> None:
+        """A request that went by this name has its answer."""
+        if self.split:
+            self.split.answered(router, name, comment, answer)
 
     def running(self, router: Router) -> int:
         """How many requests a router still answers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from serve.engine import Decoded, Task
 from serve.pair import Pair
@@ -43,20 +43,22 @@ class Residue:
 class Answer:
     """Segments and residue, each by start; laid end to end they are the comment.
 
-    decided, forced: how many tokens of it the model chose, and how many the constraint gave.
+    decided, forced: how many tokens of it the model chose, and how many the constraint gave. engine_s: seconds that
+    the engine took.
     """
 
     segments: tuple[Routed, ...]
     residue: tuple[Residue, ...]
     decided: int
     forced: int
+    engine_s: float = field(default=0.0, compare=False)
 
     @property
     def needs_review(self) -> bool:
         return any(segment.needs_review for segment in self.segments)
 
 
-def answer_of(task: Task, decoded: Decoded, pair: Pair) -> Answer:
+def answer_of(task: Task, decoded: Decoded, pair: Pair, engine_s: float = 0.0) -> Answer:
     """Read what was decided. Raises AnswerInvalid where it makes no answer to the comment (a violation)."""
     walk = pair.automaton.walk(task.spelt)
     forced = len(walk.forced)
@@ -80,7 +82,7 @@ def answer_of(task: Task, decoded: Decoded, pair: Pair) -> Answer:
         else:
             residue.append(Residue(content, start, end))
         first, start = closing.chunks, end
-    return Answer(tuple(segments), tuple(residue), len(decoded.tokens), forced)
+    return Answer(tuple(segments), tuple(residue), len(decoded.tokens), forced, engine_s)
 
 
 def _routed(content: str, start: int, end: int, closing: Closing, pair: Pair) -> Routed:

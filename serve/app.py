@@ -26,7 +26,7 @@ from taxonomy.errors import ClientGone, CommentTooLong, EngineFailed, NotReady, 
 
 T = TypeVar("T")
 DEAD: Final = "the engine has died; the service has to be started again"
-NOBODY: Final = Admin(swap=None, key=None)
+NOBODY: Final = Admin(replica=None, key=None)
 BODY_FACTOR: Final = 16
 """Bytes of body for each allowed character: JSON may escape one in 12, and the other fields need room."""
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
@@ -49,10 +49,12 @@ def create_app(active: Active, admin: Admin = NOBODY) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.active = active
         try:
-            yield
+            async with admin.at_work():
+                try:
+                    yield
+                finally:
+                    app.state.active = None
         finally:
-            app.state.active = None
-            await admin.stop()
             await active.router.close()
 
     app = FastAPI(
@@ -110,9 +112,12 @@ async def route(request: Request) -> Response:
     asked = await _asked(request, active.router.max_comment)
     seconds = asked.deadline_ms / 1000 if asked.deadline_ms else None
     key = request.headers.get("authorization", "")
+    # The same id goes to the same pair while a candidate is on trial; without one the same comment does.
+    name = asked.id or asked.comment
     # Borrowed after the body has come: a slow sender holds up no swap.
-    with active.borrowed() as router:
+    with active.borrowed(name) as router:
         answer = await _unless_gone(request, router.route(asked.comment, key, seconds))
+        active.answered(router, name, asked.comment, answer)
         response = response_of(answer, router.pair, asked.id or request.state.request_id, dict(asked.metadata))
     # Given the model, FastAPI would check and copy it once more, which takes longer than all else here.
     return Response(response.model_dump_json(exclude_none=True), media_type="application/json")

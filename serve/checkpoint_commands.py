@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import os
-import socket
 import sys
-import time
+from functools import partial
 from pathlib import Path as FilePath
-from typing import Any, Final
+from typing import Any
 
-import httpx
-
+from serve import trial_commands
+from serve.admin_client import ask, followed, service, who
 from serve.registry import Registry
 from serve.settings import Settings, load_settings
 from serve.versions import State
@@ -21,11 +19,9 @@ from taxonomy import formats, program
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.checkpoint import publish, read_manifest, verify
 from taxonomy.decision import KEY_VARIABLE
-from taxonomy.errors import CallWrong, EngineFailed, SwapFailed, SwapRefused
+from taxonomy.errors import CallWrong
 from taxonomy.fingerprint import Fingerprint
 from taxonomy.labels import CheckpointId
-
-POLL_S: Final = 0.5
 
 
 def main(arguments: list[str]) -> int:
@@ -47,7 +43,34 @@ def main(arguments: list[str]) -> int:
     _options(command, "id", "settings", "registry", "url", run=_activate)
     command = commands.add_parser("rollback", help="go back to the version that served before")
     _options(command, "settings", "registry", "url", run=_roll_back)
+    _trials(commands)
     return program.run(parser, arguments)
+
+
+def _trials(commands: Any) -> None:
+    """A candidate beside the active version, at one running service."""
+    for mode, what in (("canary", "a share of the requests"), ("shadow", "copies of a share of the requests")):
+        command = commands.add_parser(mode, help=f"try a version out on {what}")
+        command.add_argument("--share", type=float, required=True, help="over 0 and up to 1")
+        command.add_argument("--without-gate", metavar="NAME", help="take on, by your name, what the gate did not pass")
+        _options(command, "id", "settings", "service", run=partial(_tried, mode=mode))
+    for word, what in (("promote", "make the version on trial the active one"), ("stop", "end a trial")):
+        _options(commands.add_parser(word, help=what), "id", "settings", "service", run=partial(_ended, word=word))
+    _options(commands.add_parser("trial", help="what the trial has shown so far"), "settings", "service", run=_trial)
+    command = commands.add_parser("trials", help="trials that have ended, with their evidence")
+    _options(command, "settings", "registry", run=lambda given: trial_commands.trials(given, _registry(given)))
+
+
+def _tried(given: argparse.Namespace, mode: str) -> int:
+    return trial_commands.tried(given, _settings(given).admin_key, mode)
+
+
+def _ended(given: argparse.Namespace, word: str) -> int:
+    return trial_commands.ended(given, _settings(given).admin_key, word)
+
+
+def _trial(given: argparse.Namespace) -> int:
+    return trial_commands.trial(given, _settings(given).admin_key)
 
 
 def _options(command: argparse.ArgumentParser, *names: str, run: program.Command) -> None:
@@ -57,6 +80,7 @@ def _options(command: argparse.ArgumentParser, *names: str, run: program.Command
         "settings": ("--settings", {"type": FilePath, "help": "a YAML file of settings"}),
         "registry": ("--registry", {"type": FilePath, "help": "its directory (default: ROUTE_FEEDBACK_REGISTRY)"}),
         "taxonomy": ("--taxonomy", {"type": FilePath, "help": "the taxonomy it is for (default: the bundled one)"}),
+        "service": ("--url", {"required": True, "help": "a running service; takes ROUTE_FEEDBACK_ADMIN_KEY"}),
         "url": ("--url", {"help": "a running service, which loads and verifies it; takes ROUTE_FEEDBACK_ADMIN_KEY"}),
     }
     for name in names:
@@ -76,10 +100,6 @@ def _registry(given: argparse.Namespace) -> Registry:
     if root is None:
         raise CallWrong("which registry? give --registry DIR or set ROUTE_FEEDBACK_REGISTRY")
     return Registry(root, os.environ.get(KEY_VARIABLE, ""))
-
-
-def _who() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def _verify(given: argparse.Namespace) -> int:
@@ -132,7 +152,7 @@ def fingerprinted(folder: FilePath, settings: Settings) -> Fingerprint:
 
 def _add(given: argparse.Namespace) -> int:
     registry = _registry(given)
-    manifest = registry.add(given.folder, formats.load(given.taxonomy or BUNDLED_TAXONOMY), _who())
+    manifest = registry.add(given.folder, formats.load(given.taxonomy or BUNDLED_TAXONOMY), who())
     state = registry.read().get(manifest.version).state
     fault = registry.gate_fault(manifest) if state is State.CANDIDATE else ""
     text = f"{manifest.version}: {state} in {registry.root}" + (f"; {fault}" if fault else "")
@@ -184,7 +204,7 @@ def _activate(given: argparse.Namespace) -> int:
     registry = _registry(given)
     now = registry.read()
     registry.may_serve(given.id, given.without_gate)
-    registry.activate(given.id, now.active, _who(), given.without_gate)
+    registry.activate(given.id, now.active, who(), given.without_gate)
     return _told(given, registry)
 
 
@@ -193,46 +213,24 @@ def _roll_back(given: argparse.Namespace) -> int:
         return _asked(given, "/v1/checkpoints/rollback", {})
     registry = _registry(given)
     now = registry.read()
-    registry.roll_back(now.before, now.active, _who())
+    registry.roll_back(now.before, now.active, who())
     return _told(given, registry)
 
 
 def _told(given: argparse.Namespace, registry: Registry) -> int:
     active = registry.read().active
-    text = f"{active} is active: services that start from now on verify and serve it; running ones are asked by --url"
+    text = f"{active} is active: services that share the registry verify it and follow, one after the other"
     program.tell({"active": active}, text, as_json=given.json)
     return 0
 
 
 def _asked(given: argparse.Namespace, path: str, body: dict[str, Any]) -> int:
     """Ask a service, and follow the activation to its end. Raises SwapRefused, SwapFailed or EngineFailed."""
-    key = _settings(given).admin_key
-    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
-    try:
-        with httpx.Client(base_url=given.url, headers=headers, timeout=600) as client:
-            answer = client.post(path, json={"by": _who(), **{k: v for k, v in body.items() if v is not None}})
-            if answer.is_error:
-                raise SwapRefused(f"{given.url} refused: {answer.json()['detail']}")
-            last = _followed(client)
-    except (httpx.HTTPError, ValueError, KeyError) as error:
-        raise EngineFailed(f"{given.url} did not answer: {error or type(error).__name__}") from error
-    if last["outcome"] == "failed":
-        raise SwapFailed(f"failed while {last['broke_off']}: {last['reason']}; {last['before']} stays")
+    with service(given.url, _settings(given).admin_key) as client:
+        ask(client, path, body)
+        last = followed(client)
     program.tell(last, f"{last['checkpoint']} is active, instead of {last['before']}", as_json=given.json)
     return 0
-
-
-def _followed(client: httpx.Client) -> dict[str, Any]:
-    """The activation's report at its end; each new phase is told on the way."""
-    phase = ""
-    while True:
-        last: dict[str, Any] = client.get("/v1/checkpoints").raise_for_status().json()["activation"]
-        if last["outcome"] != "under way":
-            return last
-        if last["phase"] != phase:
-            phase = last["phase"]
-            print(f"route-feedback: {phase} {last['checkpoint']}", file=sys.stderr, flush=True)
-        time.sleep(POLL_S)
 
 
 if __name__ == "__main__":

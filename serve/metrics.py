@@ -16,7 +16,9 @@ from serve.admission import Admission
 from serve.answer import Answer
 from serve.engines import Engines
 from serve.pair import Pair
+from serve.swap_metrics import SwapMetrics
 from serve.traces import NO_TRACER, span
+from serve.trial_metrics import TrialMetrics
 from taxonomy.labels import EMOTIONS, LEVELS
 
 LATENCY_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
@@ -44,6 +46,8 @@ class Metrics:
         self.tracer = tracer
         self.engines = Engines()
         registry.register(self.engines)
+        self.swaps = SwapMetrics(registry)
+        self.trials = TrialMetrics(registry)
         self.requests = Counter(
             named("requests"), "POST /v1/route by how it ended.", ["outcome", "status"], registry=registry
         )
@@ -128,6 +132,7 @@ class Metrics:
         """From now on this pair answers, and this is the queue; what the pair can name is there at 0."""
         self._pair.info({"checkpoint": pair.checkpoint, "taxonomy": pair.taxonomy.version})
         self._compile.set(pair.compile_s)
+        self.swaps.serving(pair.checkpoint)
         self._waiting.set_function(lambda: admission.waiting)
         self._waiting_limit.set(admission.limit)
         self._wait.set_function(lambda: admission.wait_s)

@@ -10,7 +10,8 @@ from typing import Final
 
 class Phase(StrEnum):
     """IDLE: no activation is under way. Up to SHIFTING the old pair answers everything; from DRAINING on the new one
-    takes what is new. RETURNING: something failed, and what was begun of the new pair is taken down.
+    takes what is new. TRYING: the new pair is a candidate on trial, on a share of the requests or on copies of them.
+    RETURNING: something failed, or the trial was stopped, and what was begun of the new pair is taken down.
     """
 
     IDLE = "idle"
@@ -19,6 +20,7 @@ class Phase(StrEnum):
     LOADING = "loading"
     WARMING = "warming"
     VERIFYING = "verifying"
+    TRYING = "trying"
     SHIFTING = "shifting"
     DRAINING = "draining"
     RETIRING = "retiring"
@@ -32,7 +34,8 @@ NEXT: Final[Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
         Phase.CHECKING: frozenset({Phase.LOADING, Phase.RETURNING}),
         Phase.LOADING: frozenset({Phase.WARMING, Phase.RETURNING}),
         Phase.WARMING: frozenset({Phase.VERIFYING, Phase.RETURNING}),
-        Phase.VERIFYING: frozenset({Phase.SHIFTING, Phase.RETURNING}),
+        Phase.VERIFYING: frozenset({Phase.TRYING, Phase.SHIFTING, Phase.RETURNING}),
+        Phase.TRYING: frozenset({Phase.SHIFTING, Phase.RETURNING}),
         Phase.SHIFTING: frozenset({Phase.DRAINING, Phase.RETURNING}),
         # The new pair is verified and serves: there is no way back from here, only through another activation.
         Phase.DRAINING: frozenset({Phase.RETIRING}),
@@ -56,6 +59,7 @@ LIMITS_S: Final[Mapping[Phase, float]] = MappingProxyType(
         Phase.LOADING: 1800,
         Phase.WARMING: 300,
         Phase.VERIFYING: 300,
+        Phase.TRYING: 14 * 24 * 3600,
         Phase.SHIFTING: 30,
         Phase.DRAINING: 300,
         Phase.RETIRING: 60,

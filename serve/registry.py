@@ -3,6 +3,7 @@
     versions/ck_.../        a checkpoint's directory, as it was published
     taxonomies/tx_....json  the taxonomies that the versions were added with
     journal/00000001/       one change each; the newest says how things stand
+    trials/, leases/        what serve.evidence and serve.lease keep there
 
 A version and a change appear by the same act: a directory is written under another name and renamed. It stands whole
 under its own name or not at all, whatever is killed when, and of two processes that rename to one name the second
@@ -126,6 +127,11 @@ class Registry:
             "activate", checkpoint, by, lambda now: now.with_active(checkpoint, instead_of), without_gate
         )
 
+    def confirm(self, checkpoint: CheckpointId) -> None:
+        """A service that served another one follows: nothing changes. Raises SwapRefused where it is active no more."""
+        if (active := self.read().active) != checkpoint:
+            raise SwapRefused(f"{active} became active meanwhile, instead of {checkpoint}; look, then try again")
+
     def roll_back(self, checkpoint: CheckpointId, instead_of: CheckpointId | None, by: str) -> Entry:
         """`checkpoint` is what served before. Raises SwapRefused where that is no longer so."""
 
@@ -205,7 +211,7 @@ class Registry:
             raise RegistryFailed(f"registry {self.root}: {error.strerror or error} ({error.filename})") from error
         except ValidationError as error:
             what = error.errors()[0]["msg"]
-            raise RegistryFailed(f"registry {self.root}: the journal's newest entry is damaged ({what})") from error
+            raise RegistryFailed(f"registry {self.root}: its newest entry is damaged ({what})") from error
 
 
 def _copied(folder: FilePath, manifest: Manifest, copy: FilePath) -> None:

@@ -42,6 +42,8 @@ class Settings(BaseModel):
     admin_key: the bearer key that may change checkpoints; without one nobody may over HTTP.
     gate_key: the key that the gate's decisions must be signed with (`GATE_KEY` there); without one unsigned ones do.
     swap_limits_s: seconds that a phase of an activation may take, by its name.
+    follow_s: seconds between two looks at the registry, on average; what became active there is activated here.
+    trial_policy: a YAML file that says when a candidate on trial is promoted or taken back without being asked.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,6 +64,8 @@ class Settings(BaseModel):
     admin_key: Annotated[SecretStr, Field(min_length=16)] | None = None
     gate_key: SecretStr | None = None
     swap_limits_s: Annotated[dict[Phase, Annotated[float, Field(gt=0)]], BeforeValidator(_parsed)] = {}
+    follow_s: Annotated[float, Field(gt=0)] = 10
+    trial_policy: FilePath | None = None
 
 
 def load_settings(environment: Mapping[str, str], file: FilePath | None = None, **given: Any) -> Settings:

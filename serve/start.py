@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 
 from serve.active import Active
+from serve.admin import Admin
 from serve.fingerprint import verify
+from serve.follow import Follower
+from serve.lease import Lease
 from serve.metrics import Metrics
 from serve.pair import Pair, load_pair, pair_of
 from serve.phases import LIMITS_S
+from serve.policy import Rules
 from serve.registry import Registry
+from serve.replica import Replica
 from serve.router import Router
 from serve.settings import Settings
 from serve.swap import Swap
@@ -98,3 +105,13 @@ def swap_of(settings: Settings, active: Active) -> Swap | None:
 
     limits = {**LIMITS_S, **settings.swap_limits_s}
     return Swap(active, registry, load, settings.cache.expanduser(), limits)
+
+
+def admin_of(settings: Settings, active: Active, rules: Rules) -> Admin:
+    """Who may change what serves, and what follows the registry."""
+    swap = swap_of(settings, active)
+    if swap is None:
+        return Admin(None, settings.admin_key)
+    lease = Lease(swap.registry, f"{socket.gethostname()}/{os.getpid()}")
+    replica = Replica(swap, lease, rules)
+    return Admin(replica, settings.admin_key, Follower(replica, settings.follow_s))

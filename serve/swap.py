@@ -17,30 +17,39 @@ from serve.pair import Pair, pair_of
 from serve.phases import LIMITS_S, Phase, followed
 from serve.registry import Registry
 from serve.router import Router
-from taxonomy.errors import SwapFailed, SwapRefused
+from taxonomy.errors import SwapFailed, SwapRefused, TrialEnded
 from taxonomy.fingerprint import Fingerprint
 from taxonomy.labels import CheckpointId
 
 log = logging.getLogger(__name__)
 Load = Callable[[Pair], Awaitable[Router]]
+Try = Callable[[Router], Awaitable[None]]
+"""Tries a candidate out on traffic; returns when it is to be the active one, raises TrialEnded when it is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What an admin asks for. checkpoint: None is the one before (a rollback). without_gate: who takes that on."""
+    """What an admin asks for. checkpoint: None is the one before (a rollback). without_gate: who takes that on.
+
+    follows: the registry has made it active, and this service follows.
+    """
 
     checkpoint: CheckpointId | None
     by: str
     without_gate: str | None = None
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """An activation, under way or over. before: what served when it began. broke_off: where it failed, and why."""
+    """An activation, under way or over. before: what served when it began. broke_off: where it ended, and why.
+
+    stopped: its trial was ended on purpose, by a person or by the policy.
+    """
 
     wish: Wish
     before: CheckpointId
-    outcome: Literal["under way", "active", "failed"] = "under way"
+    outcome: Literal["under way", "active", "failed", "stopped"] = "under way"
     checkpoint: CheckpointId | None = None
     broke_off: Phase | None = None
     reason: str = ""
@@ -72,11 +81,12 @@ class Swap:
         self._cache = cache
         self._limits_s = limits_s
 
-    async def activate(self, wish: Wish, checked: asyncio.Event | None = None) -> Report:
+    async def activate(self, wish: Wish, checked: asyncio.Event | None = None, trial: Try | None = None) -> Report:
         """All the way. `checked` is set when nothing speaks against it any more and loading begins.
 
-        Raises SwapRefused, CheckpointUnknown, CheckpointInvalid, RegistryFailed, EngineFailed or SwapFailed; then the
-        old pair serves as before.
+        With a trial the verified engine is tried out before it takes all traffic. Raises SwapRefused, SwapFailed,
+        CheckpointUnknown, CheckpointInvalid, RegistryFailed, EngineFailed or TrialEnded; then the old pair serves as
+        before.
         """
         self._begin(wish)
         new: Router | None = None
@@ -94,6 +104,9 @@ class Swap:
                 await new.warm()
             async with self._in(Phase.VERIFYING):
                 await verify(new, fingerprint)
+            if trial:
+                async with self._in(Phase.TRYING):
+                    await trial(new)
             async with self._in(Phase.SHIFTING):
                 await asyncio.to_thread(self._recorded, target, wish)
                 old = self.active.shift(new)
@@ -103,10 +116,15 @@ class Swap:
         return await self._retire(old)
 
     def _begin(self, wish: Wish) -> None:
+        self.check_idle()
+        self.report = Report(wish, self.active.router.pair.checkpoint)
+
+    def check_idle(self) -> None:
+        """Raises SwapRefused while an activation is under way."""
         if self.phase is not Phase.IDLE:
             under_way = self.report and (self.report.checkpoint or self.report.wish.checkpoint or "a rollback")
-            raise SwapRefused(f"{under_way} is being activated ({self.phase}); wait for its end")
-        self.report = Report(wish, self.active.router.pair.checkpoint)
+            remedy = "promote or stop it first" if self.phase is Phase.TRYING else "wait for its end"
+            raise SwapRefused(f"{under_way} is being activated ({self.phase}); {remedy}")
 
     def _resolved(self, wish: Wish) -> _Target:
         now = self.registry.read()
@@ -114,6 +132,8 @@ class Swap:
         now.get(checkpoint)
         if checkpoint == now.active == self.active.router.pair.checkpoint:
             raise SwapRefused(f"{checkpoint} is active already")
+        if wish.follows and checkpoint != now.active:
+            raise SwapRefused(f"{now.active} became active meanwhile, instead of {checkpoint}")
         return _Target(checkpoint, now.active)
 
     def _checked(self, target: _Target, wish: Wish) -> tuple[Pair, Fingerprint]:
@@ -123,21 +143,36 @@ class Swap:
             return pair_of(str(self.registry.folder(target.checkpoint)), taxonomy, self._cache), fingerprint
 
     def _recorded(self, target: _Target, wish: Wish) -> None:
-        if wish.checkpoint is None:
+        if target.checkpoint == target.instead_of:
+            self.registry.confirm(target.checkpoint)
+        elif wish.checkpoint is None:
             self.registry.roll_back(target.checkpoint, target.instead_of, wish.by)
         else:
             self.registry.activate(target.checkpoint, target.instead_of, wish.by, wish.without_gate)
+        self.active.metrics.swaps.registry_says(target.checkpoint)
 
     async def _return(self, new: Router | None, error: BaseException) -> None:
         """The old pair never stopped; what there is of the new one is taken down."""
         reason = str(error) or ("the service stops" if isinstance(error, asyncio.CancelledError) else repr(error))
         serving = self.active.router.pair.checkpoint
-        self._note(outcome="failed", broke_off=self.phase, reason=reason)
-        log.error("activation failed while %s: %s; %s stays", self.phase, reason, serving)
+        outcome = "stopped" if isinstance(error, TrialEnded) else "failed"
+        self._note(outcome=outcome, broke_off=self.phase, reason=reason)
+        level = logging.ERROR if outcome == "failed" else logging.WARNING
+        log.log(level, "activation %s while %s: %s; %s stays", outcome, self.phase, reason, serving)
+        self.active.metrics.swaps.ended(outcome, self.phase)
         self._go(Phase.RETURNING)
         if new:
+            await self._emptied(new)
             await self._closed(new)
         self._go(Phase.IDLE)
+
+    async def _emptied(self, candidate: Router) -> None:
+        """What a trial sent to the candidate ends there, or is cut off when the time is over."""
+        try:
+            async with asyncio.timeout(self._limits_s[self.phase]):
+                await self.active.drained(candidate)
+        except TimeoutError:
+            log.warning("%d requests on %s are cut off", self.active.running(candidate), candidate.pair.checkpoint)
 
     async def _retire(self, old: Router) -> Report:
         """The new pair serves. What still runs on the old one ends there, or is cut off when the time is over."""
@@ -149,6 +184,7 @@ class Swap:
         finally:
             self._go(Phase.RETIRING)
             await self._closed(old)
+            self.active.metrics.swaps.ended("active", self.phase)
             self._go(Phase.IDLE)
         return self._note(outcome="active")
 
@@ -177,6 +213,7 @@ class Swap:
 
     def _go(self, phase: Phase) -> None:
         self.phase = followed(self.phase, phase)
+        self.active.metrics.swaps.went(phase)
         log.info("activation: %s", phase)
 
     def _took(self, phase: Phase, seconds: float) -> None:

@@ -81,7 +81,7 @@ class Versions(BaseModel):
     def with_active(self, checkpoint: CheckpointId, instead_of: CheckpointId | None) -> Versions:
         """Raises CheckpointUnknown, or SwapRefused where another is active than the one to be replaced."""
         if checkpoint == instead_of == self.active:
-            return self  # a service that served another one follows
+            return self
         old = self._replaced(checkpoint, instead_of)
         return old.model_copy(update={"behind": (*self.behind, *([instead_of] if instead_of else []))})
 

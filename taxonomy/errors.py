@@ -103,12 +103,24 @@ class SwapRefused(RouteFeedbackError):
     status = 409
 
 
+class LeaseHeld(SwapRefused):
+    """Another replica that shares the registry is loading a checkpoint; try again when it is done."""
+
+    retryable = True
+
+
 class FingerprintDiffers(SwapRefused):
     """The engine does not decide as its checkpoint did when it was published."""
 
 
 class SwapFailed(RouteFeedbackError):
     """An activation broke off on the way; the active checkpoint stays."""
+
+
+class TrialEnded(RouteFeedbackError):
+    """A candidate on trial was stopped or rejected; the active checkpoint stays."""
+
+    status = 409
 
 
 class NotAllowed(RouteFeedbackError):

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from serve.active import Active
 from serve.engine import Choose, Decoded, ScriptedEngine, Task
+from serve.lease import Lease
 from serve.pair import Pair, pair_of
 from serve.phases import LIMITS_S, Phase
+from serve.policy import USUAL, Rules
 from serve.registry import Registry
+from serve.replica import Replica
 from serve.router import Router
 from serve.settings import Settings
 from serve.swap import Swap
@@ -20,6 +23,12 @@ from taxonomy.labels import CheckpointId
 from tests.checkpoints import WEIGHTS, choosing, proven, unpublished
 
 COMMENT = "It came late. The app crashes, and nobody answers!"
+
+
+async def until(seen: Callable[[], bool]) -> None:
+    """Returns when it is so; what is polled is what an operator sees."""
+    while not seen():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
 
 
 class Engine(ScriptedEngine):
@@ -49,6 +58,7 @@ class House:
     def __init__(self, registry: Registry, settings: Settings, one: CheckpointId, two: CheckpointId) -> None:
         self.registry, self.settings, self.one, self.two = registry, settings, one, two
         self.engines: dict[CheckpointId, Engine] = {}
+        self.routers: dict[CheckpointId, Router] = {}
         self.phases: list[Phase] = []
         pair = pair_of(str(registry.folder(one)), bundled_taxonomy(), settings.cache)
         self.active = Active(self.router(pair))
@@ -56,7 +66,9 @@ class House:
 
     def router(self, pair: Pair, choose: Choose | None = None) -> Router:
         self.engines[pair.checkpoint] = Engine(pair, choose)
-        return Router(pair, self.engines[pair.checkpoint], self.settings, context=32_768)
+        metrics = self.active.metrics if self.routers else None
+        self.routers[pair.checkpoint] = Router(pair, self.engines[pair.checkpoint], self.settings, 32_768, metrics)
+        return self.routers[pair.checkpoint]
 
     def swapping(self, load: Callable[[Pair], Awaitable[Router]], **limits_s: float) -> Swap:
         phases = self.phases
@@ -68,6 +80,10 @@ class House:
 
         limits = {**LIMITS_S, **{Phase(name): seconds for name, seconds in limits_s.items()}}
         return Traced(self.active, self.registry, load, self.settings.cache, limits)
+
+    def replica(self, swap: Swap | None = None, rules: Rules = USUAL) -> Replica:
+        """The house among those that share its registry."""
+        return Replica(swap or self.swap, Lease(self.registry, "one/1"), rules)
 
     async def load(self, pair: Pair) -> Router:
         return self.router(pair)

@@ -32,7 +32,7 @@ AS_ADMIN = {"Authorization": f"Bearer {KEY}"}
 
 
 def client_of(house: House, swap: Swap | None, key: str | None = KEY) -> TestClient:
-    admin = Admin(swap, SecretStr(key) if key else None)
+    admin = Admin(house.replica(swap) if swap else None, SecretStr(key) if key else None)
     return TestClient(create_app(house.active, admin), headers=AS_ADMIN, raise_server_exceptions=False)
 
 
@@ -67,7 +67,7 @@ def test_a_version_is_activated_and_rolled_back(admin: TestClient, house: House)
 
 @pytest.mark.parametrize("given", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer "}])
 def test_without_the_key_nothing_is_told_or_done(house: House, given: dict[str, str]) -> None:
-    with TestClient(create_app(house.active, Admin(house.swap, SecretStr(KEY)))) as client:
+    with TestClient(create_app(house.active, Admin(house.replica(), SecretStr(KEY)))) as client:
         for method, path in (
             ("GET", "/v1/checkpoints"),
             ("POST", f"/v1/checkpoints/{house.two}/activate"),
@@ -167,7 +167,7 @@ def test_a_service_that_stops_in_the_middle_closes_both_engines(house: House) ->
 @pytest.fixture
 def served(house: House) -> Iterator[str]:
     """The address of the service over a real socket."""
-    app = create_app(house.active, Admin(house.swap, SecretStr(KEY)))
+    app = create_app(house.active, Admin(house.replica(), SecretStr(KEY)))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -109,7 +109,8 @@ def _fingerprint(given: argparse.Namespace) -> int:
             await router.close()
 
     fingerprint = asyncio.run(recorded())
-    publish(given.folder, manifest.model_copy(update={"fingerprint": fingerprint}))
+    # What the gate said was of another recording.
+    publish(given.folder, manifest.model_copy(update={"fingerprint": fingerprint, "decision": None}))
     decisions = sum(len(probe.tokens) for probe in fingerprint.probes)
     kept = f"{len(fingerprint.probes)} of {len(PROBES)} probes with {decisions} decisions"
     text = f"{given.folder}: {kept}, recorded on {fingerprint.recorded_on}, spread {fingerprint.spread:.2g}"

@@ -18,16 +18,18 @@ Render = Callable[..., Sequence[Manifest]]
 
 @pytest.fixture(scope="session")
 def render() -> Render:
+    """`rendered`, where Helm is to be had."""
+    needed.module("helm_python", "helm-python-sdk")
+    return rendered
+
+
+def rendered(values: Mapping[str, Any] | None = None) -> list[Manifest]:
     """Values over the chart's own -> the manifests of a release `demo` in the namespace `prod`."""
     helm = needed.module("helm_python", "helm-python-sdk")
-
-    def rendered(values: Mapping[str, Any] | None = None) -> list[Manifest]:
-        with helm.Chart.load(str(CHART)) as chart:
-            files = chart.render(dict(values or {}), name="demo", namespace="prod")
-        documents = (yaml.safe_load_all(text) for name, text in files.items() if name.endswith(".yaml"))
-        return [document for of_file in documents for document in of_file if document]
-
-    return rendered
+    with helm.Chart.load(str(CHART)) as chart:
+        files = chart.render(dict(values or {}), name="demo", namespace="prod")
+    documents = (yaml.safe_load_all(text) for name, text in files.items() if name.endswith(".yaml"))
+    return [document for of_file in documents for document in of_file if document]
 
 
 def of_kind(manifests: Sequence[Manifest], kind: str) -> Any:

@@ -22,15 +22,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import helm_python
 import httpx
-import yaml
 from matplotlib.figure import Figure
 
 from serve.pair import load_pair
 from serve.settings import load_settings
 from tests.helm import watched
-from tests.helm.conftest import CHART, of_kind, profile
+from tests.helm.conftest import CHART, of_kind, profile, rendered
 from train.corpus import Corpus, load_phrasebook
 
 OUT: Final = Path("docs/operations/pictures")
@@ -69,7 +67,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, _service() as address:
         folder = Path(name)
         watched.write_past(folder, {leaf.path[0]: 10 for leaf in load_pair(load_settings({})).taxonomy.leaves})
-        with watched.prometheus(folder, _rules(), [address]) as prometheus:
+        rules = of_kind(rendered(profile("gpu")), "PrometheusRule")["spec"]["groups"]
+        with watched.prometheus(folder, rules, [address]) as prometheus:
             begun = time.time()
             asyncio.run(_traffic(f"http://{address}", given.seconds))
             _draw_all(prometheus, Span(begun, time.time()))
@@ -104,16 +103,6 @@ def _service() -> Iterator[str]:
             yield ready[1]
         finally:
             service.terminate()
-
-
-def _rules() -> list[dict[str, Any]]:
-    with helm_python.Chart.load(str(CHART)) as chart:
-        files = chart.render(profile("gpu"), name="demo", namespace="prod")
-    documents = [document for text in files.values() for document in yaml.safe_load_all(text) if document]
-    groups: list[dict[str, Any]] = of_kind([d for d in documents if isinstance(d, dict)], "PrometheusRule")["spec"][
-        "groups"
-    ]
-    return groups
 
 
 async def _traffic(url: str, seconds: float) -> None:

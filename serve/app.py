@@ -110,6 +110,7 @@ async def route(request: Request) -> Response:
     asked = await _asked(request, active.router.max_comment)
     seconds = asked.deadline_ms / 1000 if asked.deadline_ms else None
     key = request.headers.get("authorization", "")
+    seconds = await active.passed(seconds)
     # Borrowed after the body has come: a slow sender holds up no swap.
     with active.borrowed() as router:
         answer = await _unless_gone(request, router.route(asked.comment, key, seconds))

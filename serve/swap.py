@@ -1,11 +1,11 @@
-"""Activation: a second engine beside the first is loaded, warmed and proven, and only then takes the traffic."""
+"""Activation: another pair is loaded, warmed and proven, and only then takes the traffic."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
@@ -17,12 +17,12 @@ from serve.pair import Pair, pair_of
 from serve.phases import LIMITS_S, Phase, followed
 from serve.registry import Registry
 from serve.router import Router
+from serve.strategy import Strategy
 from taxonomy.errors import SwapFailed, SwapRefused
 from taxonomy.fingerprint import Fingerprint
 from taxonomy.labels import CheckpointId
 
 log = logging.getLogger(__name__)
-Load = Callable[[Pair], Awaitable[Router]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,15 @@ class Swap:
         self,
         active: Active,
         registry: Registry,
-        load: Load,
+        strategy: Strategy,
         cache: FilePath,
         limits_s: Mapping[Phase, float] = LIMITS_S,
     ) -> None:
-        """`load` starts an engine on a pair; it raises EngineFailed, and frees what it began where it is cancelled."""
         self.active = active
         self.registry = registry
         self.phase = Phase.IDLE
         self.report: Report | None = None
-        self._load = load
+        self._strategy = strategy
         self._cache = cache
         self._limits_s = limits_s
 
@@ -88,8 +87,11 @@ class Swap:
                 pair, fingerprint = await asyncio.to_thread(self._checked, target, wish)
             if checked:
                 checked.set()
+            if self._strategy.pauses:
+                async with self._in(Phase.PAUSING):
+                    await self.active.paused()
             async with self._in(Phase.LOADING):
-                new = await self._load(pair)
+                new = await self._strategy.load(pair)
             async with self._in(Phase.WARMING):
                 await new.warm()
             async with self._in(Phase.VERIFYING):
@@ -120,7 +122,9 @@ class Swap:
         fingerprint = self.registry.may_serve(target.checkpoint, wish.without_gate)
         taxonomy = self.registry.taxonomy(target.checkpoint)
         with self.registry.reached():
-            return pair_of(str(self.registry.folder(target.checkpoint)), taxonomy, self._cache), fingerprint
+            pair = pair_of(str(self.registry.folder(target.checkpoint)), taxonomy, self._cache)
+            self._strategy.check(pair)
+        return pair, fingerprint
 
     def _recorded(self, target: _Target, wish: Wish) -> None:
         if wish.checkpoint is None:
@@ -129,14 +133,14 @@ class Swap:
             self.registry.activate(target.checkpoint, target.instead_of, wish.by, wish.without_gate)
 
     async def _return(self, new: Router | None, error: BaseException) -> None:
-        """The old pair never stopped; what there is of the new one is taken down."""
+        """The old pair answers as before; what there is of the new one is taken down."""
         reason = str(error) or ("the service stops" if isinstance(error, asyncio.CancelledError) else repr(error))
         serving = self.active.router.pair.checkpoint
         self._note(outcome="failed", broke_off=self.phase, reason=reason)
         log.error("activation failed while %s: %s; %s stays", self.phase, reason, serving)
         self._go(Phase.RETURNING)
-        if new:
-            await self._closed(new)
+        if fault := await self._ended(self._strategy.undo(new)):
+            self._note(reason=f"{reason}; then {fault}")
         self._go(Phase.IDLE)
 
     async def _retire(self, old: Router) -> Report:
@@ -148,16 +152,19 @@ class Swap:
             log.warning("%s; %d requests on %s are cut off", error, self.active.running(old), old.pair.checkpoint)
         finally:
             self._go(Phase.RETIRING)
-            await self._closed(old)
+            await self._ended(self._strategy.retire(old))
             self._go(Phase.IDLE)
         return self._note(outcome="active")
 
-    async def _closed(self, router: Router) -> None:
+    async def _ended(self, work: Awaitable[None]) -> str:
+        """What was at fault, for an activation must come to its end: an engine that was killed fails as it likes."""
         try:
             async with asyncio.timeout(self._limits_s[self.phase]):
-                await router.close()
-        except Exception:  # an engine that was killed fails as it likes; the activation must come to its end
-            log.exception("the engine of %s did not close", router.pair.checkpoint)
+                await work
+        except Exception as error:
+            log.exception("activation: a fault while %s", self.phase)
+            return str(error) or repr(error)
+        return ""
 
     @asynccontextmanager
     async def _in(self, phase: Phase) -> AsyncIterator[None]:

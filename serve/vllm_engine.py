@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from copy import copy
+from itertools import count
 from pathlib import Path as FilePath
 from typing import Any, Final
 
@@ -13,6 +15,7 @@ from serve.settings import Settings
 from taxonomy.errors import EngineFailed
 
 SCHEDULER: Final = "serve.vllm_scheduler.DecisionScheduler"
+WORKER: Final = "serve.vllm_worker.Reloading"
 AUTOMATON: Final = "route_feedback_automaton"
 """The key of vLLM's `additional_config` under which the scheduler finds the compiled automaton's file."""
 CHUNKS: Final = "route_feedback_chunks"
@@ -32,16 +35,24 @@ class VllmEngine:
     """vLLM's AsyncLLM in this process (its engine core is a process of its own), under our scheduler."""
 
     def __init__(self, pair: Pair, settings: Settings) -> None:
-        """Loads the pair's model: about half a minute on a CPU. Raises EngineFailed with vLLM's own words."""
-        self._automaton = pair.automaton
+        """Loads the pair's model: about half a minute on a CPU. Raises EngineFailed with vLLM's own words.
+
+        Of an adapter it is the base; `beside` adds the adapter.
+        """
+        self.pair = pair
+        self.lora: Any = None
         self._llm = _started(
             pair.model,
             settings,
             worker=_ONE_WORKER,
             scheduler_cls=SCHEDULER,
+            worker_extension_cls=WORKER,
             async_scheduling=False,
             additional_config={AUTOMATON: str(pair.automaton_file)},
         )
+        # Engines that share this memory; the last to be closed frees it. Adapters have numbers in vLLM.
+        self._sharing = {self}
+        self._numbers = count(1)
         self.context: int = self._llm.model_config.max_model_len
         self.kind = _kind(self._llm.model_config.dtype)
 
@@ -50,7 +61,7 @@ class VllmEngine:
         from vllm.inputs import TokensPrompt  # noqa: PLC0415
         from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
 
-        forced = self._automaton.walk(task.spelt).forced
+        forced = self.pair.automaton.walk(task.spelt).forced
         try:
             sampling = SamplingParams(
                 temperature=0.0,
@@ -60,8 +71,9 @@ class VllmEngine:
                 output_kind=RequestOutputKind.FINAL_ONLY,
                 extra_args={CHUNKS: task.spelt},
             )
-            prompt = TokensPrompt(prompt_token_ids=[*task.prompt, *forced])
-            async for output in self._llm.generate(prompt, sampling, task.request_id):
+            # Nothing that one checkpoint computed is read by another, whatever becomes of the cache in between.
+            prompt = TokensPrompt(prompt_token_ids=[*task.prompt, *forced], cache_salt=self.pair.checkpoint)
+            async for output in self._llm.generate(prompt, sampling, task.request_id, lora_request=self.lora):
                 if output.finished:
                     answer = output.outputs[0]
                     ids = tuple(answer.token_ids)
@@ -71,12 +83,52 @@ class VllmEngine:
             raise EngineFailed(f"the engine failed on this comment: {_one_line(error)}") from error
         raise EngineFailed("the engine ended without an answer")
 
+    async def reload(self, pair: Pair) -> None:
+        try:
+            await self._llm.pause_generation(mode="wait")
+            try:
+                await self._llm.collective_rpc("take_weights", args=(pair.model,))
+            finally:
+                await self._llm.resume_generation()
+        except Exception as error:
+            raise EngineFailed(f"the engine could not load {pair.model}: {_one_line(error)}") from error
+        self.pair = pair
+
+    def carries(self, pair: Pair) -> bool:
+        ours = self.pair.model, self.pair.automaton_file
+        has_room = pair.adapter is None or self._llm.vllm_config.lora_config is not None
+        return has_room and (pair.model, pair.automaton_file) == ours
+
+    async def beside(self, pair: Pair) -> VllmEngine:
+        from vllm.lora.request import LoRARequest  # noqa: PLC0415
+
+        other = copy(self)
+        other.pair, other.lora = pair, None
+        if pair.adapter:
+            if self._llm.vllm_config.lora_config is None:
+                raise EngineFailed(
+                    f'{pair.checkpoint} is an adapter; set ROUTE_FEEDBACK_ENGINE={{"enable_lora": true}}'
+                )
+            other.lora = LoRARequest(pair.checkpoint, next(self._numbers), pair.adapter)
+            try:
+                await self._llm.add_lora(other.lora)
+            except Exception as error:
+                raise EngineFailed(f"the engine could not load {pair.adapter}: {_one_line(error)}") from error
+        self._sharing.add(other)
+        return other
+
     @property
     def is_alive(self) -> bool:
-        return not self._llm.errored
+        return self in self._sharing and not self._llm.errored
 
     async def close(self) -> None:
-        self._llm.shutdown()
+        if self not in self._sharing:
+            return
+        self._sharing.remove(self)
+        if not self._sharing:
+            self._llm.shutdown()
+        elif self.lora and not self._llm.errored:
+            await self._llm.remove_lora(self.lora.lora_int_id)
 
 
 def plain_engine(model: str, settings: Settings, backend: str) -> Any:

@@ -13,6 +13,7 @@ from serve.phases import LIMITS_S, Phase
 from serve.registry import Registry
 from serve.router import Router
 from serve.settings import Settings
+from serve.strategy import BlueGreen, InPlace
 from serve.swap import Swap
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.errors import EngineFailed
@@ -30,6 +31,7 @@ class Engine(ScriptedEngine):
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.decoded, self.closed = 0, False
+        self.reloads: list[CheckpointId] = []
 
     async def decode(self, task: Task) -> Decoded:
         if self.closed:
@@ -39,8 +41,12 @@ class Engine(ScriptedEngine):
         self.decoded += 1
         return await super().decode(task)
 
+    async def reload(self, pair: Pair) -> None:
+        self.reloads.append(pair.checkpoint)
+        self._choose = choosing(Path(pair.model) / WEIGHTS)
+
     async def close(self) -> None:
-        self.closed = True
+        self.closed, self.is_alive = True, False
 
 
 class House:
@@ -58,7 +64,8 @@ class House:
         self.engines[pair.checkpoint] = Engine(pair, choose)
         return Router(pair, self.engines[pair.checkpoint], self.settings, context=32_768)
 
-    def swapping(self, load: Callable[[Pair], Awaitable[Router]], **limits_s: float) -> Swap:
+    def swapping(self, load: Callable[[Pair], Awaitable[Router]] | None, **limits_s: float) -> Swap:
+        """In place where nothing loads a second engine."""
         phases = self.phases
 
         class Traced(Swap):
@@ -67,12 +74,14 @@ class House:
                 phases.append(phase)
 
         limits = {**LIMITS_S, **{Phase(name): seconds for name, seconds in limits_s.items()}}
-        return Traced(self.active, self.registry, load, self.settings.cache, limits)
+        strategy = BlueGreen(load) if load else InPlace(self.active, self.registry)
+        return Traced(self.active, self.registry, strategy, self.settings.cache, limits)
 
     async def load(self, pair: Pair) -> Router:
         return self.router(pair)
 
     async def ask(self) -> tuple[CheckpointId, object]:
+        await self.active.passed()
         with self.active.borrowed() as router:
             return router.pair.checkpoint, await router.route(COMMENT)
 

@@ -9,7 +9,7 @@ DEBIAN := chromium prometheus prometheus-alertmanager
 # Consulted only where what pip is configured with has no CPU build of PyTorch.
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: run test check setup served bench checkpoint corpus lock help
+.PHONY: run test check setup served bench checkpoint corpus pictures lock help
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -78,8 +78,12 @@ bench: setup  ## how fast, beside vLLM as it comes (about four hours), into runs
 	@$(BIN)/route-feedback bench constraint --comments runs/bench/comments.jsonl --out runs/bench/constraint.json
 	@$(BIN)/route-feedback bench speed --comments runs/bench/comments.jsonl --out runs/bench/speed.json \
 	  --plot runs/bench/speed.svg
+	@$(BIN)/route-feedback bench observing --comments runs/bench/comments.jsonl --out runs/bench/observing.json
 
-lock:  ## resolve the locks anew (needs uv)
+pictures: setup .venv/.debian  ## draw the dashboards from a real run, into docs/operations/pictures (3 minutes)
+	@$(BIN)/python -m tests.helm.pictures
+
+lock:  ## resolve the locks anew: everything, and what the service alone needs (needs uv)
 	uv pip compile pyproject.toml --extra cpu --extra offline --extra dev --override locks/overrides.txt \
 	  --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make lock" --quiet --output-file locks/cpu.txt

@@ -24,6 +24,7 @@ from taxonomy.files import write_text
 from taxonomy.formats import load
 
 MODELS = ("bundled", "random-200m")
+LEAST_ROUNDS = 2
 
 
 def add_bench(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +55,12 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
     swapping.add_argument("--quiet-s", type=float, default=SwapPlan.quiet_s, help="seconds of load before the first")
     swapping.add_argument("--between-s", type=float, default=SwapPlan.between_s, help="seconds of load after each")
     swapping.set_defaults(run=_swap)
-    for command in (faster, constrained, scoring, swapping):
+    observed = commands.add_parser("observing", help="throughput with metrics and traces, and without")
+    observed.add_argument("--seconds", type=float, default=10.0, help="of each of the two in each round")
+    observed.add_argument("--rounds", type=int, default=12)
+    observed.add_argument("--concurrency", type=int, default=32)
+    observed.set_defaults(run=_observing)
+    for command in (faster, constrained, scoring, swapping, observed):
         command.add_argument("--comments", type=FilePath, required=True, help="JSONL of labelled comments")
         command.add_argument("--out", type=FilePath, help="write the figures here, as JSON")
         command.add_argument("--json", action="store_true")
@@ -162,6 +168,26 @@ def _noisy(source: FilePath, folder: FilePath) -> list[FilePath]:
 
     noisy_checkpoint(source, folder)
     return [source, folder]
+
+
+def _observing(given: argparse.Namespace) -> int:
+    from eval.bench_observing import Plan, observing, starting  # noqa: PLC0415 (the collector's parts take a second to import)
+
+    comments = [comment.comment for comment in read_comments(given.comments)]
+    if not comments or min(given.seconds, given.concurrency) <= 0 or given.rounds < LEAST_ROUNDS:
+        raise CallWrong(f"give --comments with some, --seconds, --concurrency, and --rounds of {LEAST_ROUNDS} or more")
+    plan = Plan(given.seconds, given.rounds, given.concurrency)
+    figures = asyncio.run(observing(comments, starting(load_settings(os.environ)), plan, _say))
+    _keep(given.out, figures)
+    lines = [
+        f"{row['system']:<8} {row['requests_per_second']:8.2f} answers/s  {row['cpu_ms_per_answer']:.2f} ms of a core"
+        for row in figures["rows"]
+    ]
+    ratio = figures["ratio"]
+    low, high = ratio["quartiles"]
+    spread = f"{ratio['median']:.3f} (half of the rounds {low:.3f} to {high:.3f}, all {ratio['low']:.3f} to "
+    program.tell(figures, "\n".join([*lines, f"with / without: {spread}{ratio['high']:.3f})"]), as_json=given.json)
+    return 0
 
 
 def _keep(file: FilePath | None, figures: dict[str, Any]) -> None:

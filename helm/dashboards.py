@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from string import ascii_uppercase
-from typing import Final, NamedTuple
+from typing import Final
 
 from grafana_foundation_sdk.builders.common import GraphThresholdsStyleConfig, VizLegendOptions
 from grafana_foundation_sdk.builders.dashboard import (
@@ -29,55 +29,12 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
+from helm.charts import ALL, HERE, Chart, gauge, of_pods, quantiles, rate, share
+from helm.engine import ENGINE
+
 OUT: Final = Path(__file__).parent / "route-feedback" / "dashboards"
 SOURCE: Final = DataSourceRef("prometheus", "${source}")
 TAG: Final = "route-feedback"
-HERE: Final = 'namespace="$namespace",pod=~"$replica"'
-ALL: Final = 'namespace="$namespace"'
-"""Of what rules record for all pods together."""
-
-
-class Chart(NamedTuple):
-    """One panel: what it shows (queries by legend), in which unit, and from which values on it is bad."""
-
-    title: str
-    description: str
-    unit: str
-    queries: Mapping[str, str]
-    warn: float | None = None
-    bad: float | None = None
-
-
-def rate(metric: str, by: str = "", where: str = "") -> str:
-    """Events a second, summed over pods."""
-    inner = f"rate(route_feedback_{metric}{{{HERE}{where}}}[$__rate_interval])"
-    return f"sum by ({by}) ({inner})" if by else f"sum({inner})"
-
-
-def share(part: str, whole: str) -> str:
-    """Nothing where there is nothing to share."""
-    return f"{part} / ({whole} > 0)"
-
-
-def quantiles(metric: str, *quantile: float, by: str = "") -> dict[str, str]:
-    """By legend; `by` is one more label."""
-    legend = f"{{{{{by}}}}} " if by else ""
-    labels = f"le, {by}" if by else "le"
-    return {
-        f"{legend}p{round(q * 100)}": f"histogram_quantile({q}, {rate(f'{metric}_bucket', labels)}) >= 0"
-        for q in quantile
-    }
-
-
-def gauge(metric: str) -> str:
-    return f"route_feedback_{metric}{{{HERE}}}"
-
-
-def of_pods(expression: str) -> str:
-    """The process's own metrics, of our pods alone."""
-    return f"{expression} and on (namespace, pod) route_feedback_pair_info"
-
-
 SERVICE: Final = {
     "Requests": [
         Chart("Requests", "By how they ended.", "reqps", {"{{outcome}}": rate("requests_total", "outcome")}),
@@ -94,7 +51,15 @@ SERVICE: Final = {
             0.005,
             0.05,
         ),
-        Chart("Latency", "From request to answer.", "s", quantiles("latency_seconds", 0.5, 0.95, 0.99), 1, 3),
+        Chart(
+            "Latency",
+            "From request to answer. The dots are single requests, which lead to their traces where there are any.",
+            "s",
+            quantiles("latency_seconds", 0.5, 0.95, 0.99),
+            1,
+            3,
+            has_exemplars=True,
+        ),
         Chart("Stages", "Where the time of an answer goes.", "s", quantiles("stage_seconds", 0.95, by="stage")),
     ],
     "Queue": [
@@ -213,12 +178,6 @@ QUALITY: Final = {
             {"{{pod}}": f"increase({gauge('violations_total')}[$__rate_interval])"},
             bad=0.5,
         ),
-        Chart(
-            "Forced tokens",
-            "Share of the answers' tokens that the constraint gave, at no cost.",
-            "percentunit",
-            {"forced": share(rate("answer_tokens_total", where=',kind="forced"'), rate("answer_tokens_total"))},
-        ),
     ],
 }  # fmt: skip
 
@@ -256,6 +215,7 @@ SLO: Final = {
 DASHBOARDS: Final = {
     "service": ("route-feedback: service", SERVICE),
     "quality": ("route-feedback: quality and drift", QUALITY),
+    "engine": ("route-feedback: engine", ENGINE),
     "slo": ("route-feedback: objectives", SLO),
 }
 
@@ -325,7 +285,8 @@ def _panel(chart: Chart) -> TimeSeries:
     if chart.warn is not None or chart.bad is not None:
         panel.thresholds_style(GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
     for letter, (legend, expr) in zip(ascii_uppercase, chart.queries.items(), strict=False):
-        panel.with_target(Dataquery().datasource(SOURCE).ref_id(letter).expr(expr).legend_format(legend).range())
+        query = Dataquery().datasource(SOURCE).ref_id(letter).expr(expr).legend_format(legend).range()
+        panel.with_target(query.exemplar(exemplar=True) if chart.has_exemplars else query)
     return panel
 
 

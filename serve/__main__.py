@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 import httpx
 import uvicorn
+from opentelemetry.trace import Tracer
 from prometheus_client import REGISTRY, disable_created_metrics
 from tqdm import tqdm
 
@@ -28,6 +29,7 @@ from serve.router import Router
 from serve.schemas import EXAMPLE, response_of
 from serve.settings import Settings, load_settings
 from serve.start import First, first_pair, start_router, swap_of
+from serve.traces import tracing
 from taxonomy import program
 from taxonomy.errors import CallWrong, DataInvalid, EngineFailed, RouteFeedbackError
 
@@ -64,12 +66,12 @@ def _settings(given: argparse.Namespace) -> Settings:
 def _serve(given: argparse.Namespace) -> int:
     settings = _settings(given)
     logs.configure(settings.log)
-    with _listening(settings) as listening:
+    with _listening(settings) as listening, tracing(os.environ) as tracer:
         # A wrong checkpoint or taxonomy is named before the engine's half minute.
         first = first_pair(settings)
         print(f"route-feedback: loading {first.pair.model} (about a minute)", file=sys.stderr, flush=True)
         address = f"http://{settings.host}:{listening.getsockname()[1]}"
-        asyncio.run(_serving(settings, first, listening, address))
+        asyncio.run(_serving(settings, first, listening, address, tracer))
     return 0
 
 
@@ -88,10 +90,9 @@ def _listening(settings: Settings) -> socket.socket:
     return listening
 
 
-async def _serving(settings: Settings, first: First, listening: socket.socket, address: str) -> None:
+async def _serving(settings: Settings, first: First, listening: socket.socket, address: str, tracer: Tracer) -> None:
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series, and nothing here reads them
-    # vLLM, where its statistics are switched on, registers its own metrics there too.
-    active = Active(await start_router(settings, *first, Metrics(REGISTRY)))
+    active = Active(await start_router(settings, *first, Metrics(REGISTRY, tracer)))
     app = create_app(active, Admin(swap_of(settings, active), settings.admin_key))
     config = uvicorn.Config(
         app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_S

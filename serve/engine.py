@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from serve.pair import Pair
@@ -25,11 +25,13 @@ class Task:
 class Decoded:
     """An answer's decisions in order: each one's token, and its log-probability among the tokens allowed there.
 
-    All other tokens of the answer are forced; `Automaton.walk` has them.
+    All other tokens of the answer are forced; `Automaton.walk` has them. masking_s: seconds that the engine spent on
+    masks and on advancing for it; None where it does not say.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
+    masking_s: float | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.tokens) != len(self.logprobs):
@@ -61,7 +63,23 @@ class Engine(Protocol):
 Choose = Callable[[tuple[int, ...]], tuple[int, float]]
 
 
-class ScriptedEngine:
+class SinglePair:
+    """What an engine says that decides by one pair for as long as it lives, and holds nothing to be freed."""
+
+    async def reload(self, pair: Pair) -> None:
+        raise EngineFailed(f"this engine cannot take the weights of {pair.checkpoint}")
+
+    def carries(self, pair: Pair) -> bool:  # noqa: ARG002
+        return False
+
+    async def beside(self, pair: Pair) -> Engine:
+        raise EngineFailed(f"this engine has no place for {pair.checkpoint}")
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class ScriptedEngine(SinglePair):
     """An engine without a model: at every decision `choose` picks among the allowed tokens, with a log-probability."""
 
     kind = "scripted/float32"
@@ -83,12 +101,3 @@ class ScriptedEngine:
 
     async def reload(self, pair: Pair) -> None:
         """It decides as before: it has no weights."""
-
-    def carries(self, pair: Pair) -> bool:  # noqa: ARG002
-        return False
-
-    async def beside(self, pair: Pair) -> Engine:
-        raise EngineFailed(f"this engine has no place for {pair.checkpoint}")
-
-    async def close(self) -> None:
-        """Nothing is held."""

@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from opentelemetry.trace import get_current_span
+
 Form = Literal["text", "json"]
 request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 """Of the request that is being answered, for every line that is written meanwhile."""
@@ -27,7 +29,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(TextLines):
-    """One JSON object a line: time, level, logger, message, request_id, and the record's own fields."""
+    """One JSON object a line: time, level, logger, message, request_id, trace_id, and the record's own fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -38,6 +40,8 @@ class JsonLines(TextLines):
         }
         if (current := request_id.get()) is not None:
             line["request_id"] = current
+        if (spanning := get_current_span().get_span_context()).is_valid:
+            line["trace_id"] = f"{spanning.trace_id:032x}"
         line |= {name: value for name, value in vars(record).items() if name not in _NOT_OURS}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

@@ -1,15 +1,22 @@
-"""Every metric of the service, on a registry that is passed in. No label holds a leaf or a customer's text."""
+"""Every metric of the service, on a registry that is passed in. No label holds a leaf or a customer's text.
+
+What is timed is a span too, for the tracer that is passed in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
+from opentelemetry.trace import Tracer, get_current_span
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from serve.admission import Admission
 from serve.answer import Answer
+from serve.engines import Engines
 from serve.pair import Pair
+from serve.traces import NO_TRACER, span
 from taxonomy.labels import EMOTIONS, LEVELS
 
 LATENCY_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
@@ -20,17 +27,23 @@ SEGMENTS: Final = (0, 1, 2, 3, 4, 5, 8, 12, 16, 32, 64)
 MOST_VALUES: Final = 64
 """Of a label that the taxonomy names; the values beyond share OTHER."""
 OTHER: Final = "(other)"
+SPAN: Final = "route_feedback."
+"""What attributes of spans begin with."""
 STAGES: Final = ("queue", "prepare", "decode", "read")
+CONSTRAINT_S: Final = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 
 
 class Metrics:
-    """What one service counts and times."""
+    """What one service counts and times. engines: what they tell of themselves; it stands on the same page."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, tracer: Tracer = NO_TRACER) -> None:
         def named(name: str) -> str:
             return f"route_feedback_{name}"
 
         self.registry = registry
+        self.tracer = tracer
+        self.engines = Engines()
+        registry.register(self.engines)
         self.requests = Counter(
             named("requests"), "POST /v1/route by how it ended.", ["outcome", "status"], registry=registry
         )
@@ -48,7 +61,16 @@ class Metrics:
             buckets=STAGE_S,
             registry=registry,
         )
-        self.stages = {stage: self._stages.labels(stage) for stage in STAGES}
+        constraint = Histogram(
+            named("constraint_seconds"),
+            "What the constraint takes of an answer: compile (the comment's pieces in tokens; part of prepare), masks "
+            "(making them and advancing; part of decode).",
+            ["kind"],
+            buckets=CONSTRAINT_S,
+            registry=registry,
+        )
+        self.compiling, self.masking = constraint.labels("compile"), constraint.labels("masks")
+        self._of_stage = {stage: self._stages.labels(stage) for stage in STAGES}
         self._segments_per_comment = Histogram(
             named("segments_per_comment"),
             "Segments of an answer, residue not counted.",
@@ -120,8 +142,16 @@ class Metrics:
         for level in (*LEVELS[: pair.taxonomy.depth], "emotion"):
             self._confidence.labels(level)
 
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """One of the STAGES of an answer."""
+        with span(self.tracer, name), self._of_stage[name].time():
+            yield
+
     def answered(self, answer: Answer) -> None:
         """Count what one answer says."""
+        told = {"segments": len(answer.segments), "decided": answer.decided, "forced": answer.forced}
+        get_current_span().set_attributes({f"{SPAN}{name}": value for name, value in told.items()})
         self._segments_per_comment.observe(len(answer.segments))
         self._tokens.labels("decided").inc(answer.decided)
         self._tokens.labels("forced").inc(answer.forced)

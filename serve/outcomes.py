@@ -8,13 +8,16 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from opentelemetry.trace import Span
 from prometheus_client.exposition import choose_encoder
 
-from serve.metrics import Metrics
+from serve.metrics import SPAN, Metrics
+from serve.traces import arrived, exemplar, failed
 from taxonomy import errors
 
 log = logging.getLogger(__name__)
@@ -64,26 +67,33 @@ def watched(endpoint: Endpoint, metrics: Metrics) -> Endpoint:
 
     @functools.wraps(endpoint)
     async def watching(request: Request) -> Response:
-        with _ending(metrics):
-            return await endpoint(request)
+        name = f"{request.method} {request.url.path}"
+        with metrics.tracer.start_as_current_span(name, **arrived(request.headers)) as made:
+            made.set_attributes({"http.request.method": request.method, "http.route": request.url.path})
+            made.set_attribute(f"{SPAN}request_id", request.state.request_id)
+            with _ending(metrics, made):
+                return await endpoint(request)
 
     return watching
 
 
 @contextmanager
-def _ending(metrics: Metrics) -> Iterator[None]:
+def _ending(metrics: Metrics, made: Span) -> Iterator[None]:
     started = time.perf_counter()
     outcome = ANSWERED
     try:
         yield
     except BaseException as error:
         outcome = outcome_of(type(error))
+        if outcome.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            failed(made, type(error))
         raise
     finally:
         seconds = time.perf_counter() - started
         metrics.requests.labels(*outcome).inc()
+        made.set_attributes({f"{SPAN}outcome": outcome.outcome, "http.response.status_code": outcome.status})
         if outcome == ANSWERED:
-            metrics.latency.observe(seconds)
+            metrics.latency.observe(seconds, exemplar(made))
         if outcome == VIOLATION:
             metrics.violations.inc()
         log.info("request ended", extra=outcome._asdict() | {"seconds": round(seconds, 6)})

@@ -7,12 +7,13 @@ import uuid
 from contextlib import ExitStack
 from typing import Final
 
+from opentelemetry.trace import get_current_span
 from prometheus_client import CollectorRegistry
 
 from serve.admission import Admission
 from serve.answer import Answer, answer_of
 from serve.engine import Decoded, Engine, Task
-from serve.metrics import Metrics
+from serve.metrics import SPAN, Metrics
 from serve.pair import Pair
 from serve.settings import Settings
 from taxonomy.chunks import chunks
@@ -64,17 +65,20 @@ class Router:
             raise DeadlinePassed(f"deadline_ms: {round((seconds or 0) * 1000)} ms have passed") from None
 
     async def _routed(self, comment: str, key: str, seconds: float | None) -> Answer:
-        stages = self.metrics.stages
+        stage = self.metrics.stage
         with ExitStack() as waiting:
-            waiting.enter_context(stages["queue"].time())
+            waiting.enter_context(stage("queue"))
             async with asyncio.timeout(seconds), self.admission.turn(key, seconds):
                 waiting.close()
-                with stages["prepare"].time():
+                with stage("prepare"):
                     task = self.task(comment)
-                with stages["decode"].time():
+                with stage("decode"):
                     decoded = await self._engine.decode(task)
-                with stages["read"].time():
+                with stage("read"):
                     answer = answer_of(task, decoded, self.pair)
+        if decoded.masking_s is not None:
+            self.metrics.masking.observe(decoded.masking_s)
+        get_current_span().set_attribute(f"{SPAN}checkpoint", self.pair.checkpoint)
         self.metrics.answered(answer)
         return answer
 
@@ -106,8 +110,9 @@ class Router:
 
     def task(self, comment: str) -> Task:
         """What the engine is asked for a comment. Raises CommentTooLong."""
-        pieces = chunks(comment, self._settings.max_chunks)
-        spelt = tuple(map(tuple, chunk_tokens(pieces, self.pair.tokens)))
+        with self.metrics.compiling.time():
+            pieces = chunks(comment, self._settings.max_chunks)
+            spelt = tuple(map(tuple, chunk_tokens(pieces, self.pair.tokens)))
         prompt = tuple(self.pair.prompt.of(comment))
         # No answer is longer: every chunk a segment of its own, each with the longest path.
         longest = sum(map(len, spelt)) + len(spelt) * self._longest_closing

@@ -6,6 +6,8 @@ import asyncio
 import logging
 from typing import NamedTuple
 
+from prometheus_client import CollectorRegistry
+
 from serve.active import Active
 from serve.fingerprint import verify
 from serve.metrics import Metrics
@@ -67,7 +69,8 @@ async def start_router(
 
 async def load_router(settings: Settings, pair: Pair, metrics: Metrics | None = None) -> Router:
     """Start an engine on the pair, in a thread: what serves meanwhile goes on serving. Raises EngineFailed."""
-    loading = asyncio.ensure_future(asyncio.to_thread(VllmEngine, pair, settings))
+    metrics = metrics or Metrics(CollectorRegistry())
+    loading = asyncio.ensure_future(asyncio.to_thread(VllmEngine, pair, settings, metrics.engines))
     try:
         engine = await asyncio.shield(loading)
     except asyncio.CancelledError:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
 from copy import copy
 from itertools import count
 from pathlib import Path as FilePath
 from typing import Any, Final
 
+from opentelemetry.trace import get_current_span
+from prometheus_client import CollectorRegistry
+
 from serve.cores import thread_settings
 from serve.engine import Decoded, Task
+from serve.engines import Engines
 from serve.pair import Pair
 from serve.settings import Settings
+from serve.traces import sent
 from taxonomy.errors import EngineFailed
 
 SCHEDULER: Final = "serve.vllm_scheduler.DecisionScheduler"
@@ -20,6 +26,8 @@ AUTOMATON: Final = "route_feedback_automaton"
 """The key of vLLM's `additional_config` under which the scheduler finds the compiled automaton's file."""
 CHUNKS: Final = "route_feedback_chunks"
 """The key of `SamplingParams.extra_args` that makes a request one of ours: its comment's chunks, in tokens."""
+MASKING: Final = "route_feedback_masking_s"
+"""The key under which the scheduler tells, with a finished request, how many seconds its constraint took."""
 _DEFAULTS: Final = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",
@@ -34,17 +42,19 @@ _BF16_FLAGS: Final = {"avx512_bf16", "amx_bf16", "bf16"}
 class VllmEngine:
     """vLLM's AsyncLLM in this process (its engine core is a process of its own), under our scheduler."""
 
-    def __init__(self, pair: Pair, settings: Settings) -> None:
+    def __init__(self, pair: Pair, settings: Settings, engines: Engines) -> None:
         """Loads the pair's model: about half a minute on a CPU. Raises EngineFailed with vLLM's own words.
 
-        Of an adapter it is the base; `beside` adds the adapter.
+        Of an adapter it is the base; `beside` adds the adapter. `engines` shows its metrics as long as it is open.
         """
         self.pair = pair
         self.lora: Any = None
+        self._engines, self._stats = engines, CollectorRegistry()
         self._llm = _started(
             pair.model,
             settings,
             worker=_ONE_WORKER,
+            stats=self._stats,
             scheduler_cls=SCHEDULER,
             worker_extension_cls=WORKER,
             async_scheduling=False,
@@ -55,6 +65,7 @@ class VllmEngine:
         self._numbers = count(1)
         self.context: int = self._llm.model_config.max_model_len
         self.kind = _kind(self._llm.model_config.dtype)
+        engines.add(self._stats, pair.checkpoint)
 
     async def decode(self, task: Task) -> Decoded:
         from vllm import SamplingParams  # noqa: PLC0415
@@ -73,15 +84,19 @@ class VllmEngine:
             )
             # Nothing that one checkpoint computed is read by another, whatever becomes of the cache in between.
             prompt = TokensPrompt(prompt_token_ids=[*task.prompt, *forced], cache_salt=self.pair.checkpoint)
-            async for output in self._llm.generate(prompt, sampling, task.request_id, lora_request=self.lora):
+            async for output in self._llm.generate(
+                prompt, sampling, task.request_id, lora_request=self.lora, trace_headers=self._headers()
+            ):
                 if output.finished:
-                    answer = output.outputs[0]
-                    ids = tuple(answer.token_ids)
-                    logprobs = answer.logprobs or []
-                    return Decoded(ids, tuple(at[token].logprob for token, at in zip(ids, logprobs, strict=True)))
+                    _tell_span(output.metrics)
+                    return _decoded(output)
         except Exception as error:
             raise EngineFailed(f"the engine failed on this comment: {_one_line(error)}") from error
         raise EngineFailed("the engine ended without an answer")
+
+    def _headers(self) -> dict[str, str] | None:
+        """What makes vLLM's own spans, where the settings switch them on, children of ours."""
+        return sent() if self._llm.observability_config.otlp_traces_endpoint else None
 
     async def reload(self, pair: Pair) -> None:
         try:
@@ -93,6 +108,7 @@ class VllmEngine:
         except Exception as error:
             raise EngineFailed(f"the engine could not load {pair.model}: {_one_line(error)}") from error
         self.pair = pair
+        self._engines.add(self._stats, pair.checkpoint)
 
     def carries(self, pair: Pair) -> bool:
         ours = self.pair.model, self.pair.automaton_file
@@ -126,9 +142,29 @@ class VllmEngine:
             return
         self._sharing.remove(self)
         if not self._sharing:
+            self._engines.remove(self._stats)
             self._llm.shutdown()
         elif self.lora and not self._llm.errored:
             await self._llm.remove_lora(self.lora.lora_int_id)
+
+
+def _decoded(output: Any) -> Decoded:
+    answer = output.outputs[0]
+    ids = tuple(answer.token_ids)
+    logprobs = tuple(at[token].logprob for token, at in zip(ids, answer.logprobs or [], strict=True))
+    return Decoded(ids, logprobs, (output.kv_transfer_params or {}).get(MASKING))
+
+
+def _tell_span(stats: Any) -> None:
+    """When, after it was handed over, the engine began with the request, decided first and decided last."""
+    span = get_current_span()
+    if stats is None or not span.is_recording():
+        return
+    # vLLM's times are those of the monotonic clock, which all processes of a machine share.
+    behind = time.time() - time.monotonic()
+    for name in ("scheduled", "first_token", "last_token"):
+        if at := getattr(stats, f"{name}_ts"):
+            span.add_event(name, timestamp=round((at + behind) * 1e9))
 
 
 def plain_engine(model: str, settings: Settings, backend: str) -> Any:
@@ -136,14 +172,18 @@ def plain_engine(model: str, settings: Settings, backend: str) -> Any:
     return _started(model, settings, structured_outputs_config={"backend": backend})
 
 
-def _started(model: str, settings: Settings, worker: str | None = None, **options: Any) -> Any:
-    """`worker`: what runs the model on a CPU, unless the settings ask for several."""
+def _started(
+    model: str, settings: Settings, worker: str | None = None, stats: CollectorRegistry | None = None, **options: Any
+) -> Any:
+    """`worker`: what runs the model on a CPU, unless the settings ask for several. `stats`: where its metrics go."""
     for name, value in (_DEFAULTS | thread_settings()).items():
         os.environ.setdefault(name, value)
     # vLLM reads its environment when it is imported.
     from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
     from vllm.platforms import current_platform  # noqa: PLC0415
     from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
+
+    from serve.vllm_stats import stat_logger  # noqa: PLC0415
 
     on_cpu = current_platform.is_cpu()
     if on_cpu:
@@ -157,7 +197,7 @@ def _started(model: str, settings: Settings, worker: str | None = None, **option
         "enforce_eager": on_cpu,
         "enable_prefix_caching": True,
         "logprobs_mode": "processed_logprobs",
-        "disable_log_stats": True,
+        "disable_log_stats": stats is None,
         "trust_remote_code": False,
         "seed": 0,
     }
@@ -166,7 +206,8 @@ def _started(model: str, settings: Settings, worker: str | None = None, **option
         ours["distributed_executor_backend"] = worker
     try:
         arguments = AsyncEngineArgs(**(ours | settings.engine | options))
-        return AsyncLLM.from_engine_args(arguments)
+        loggers = None if stats is None or arguments.disable_log_stats else [stat_logger(stats)]
+        return AsyncLLM.from_engine_args(arguments, stat_loggers=loggers)
     except Exception as error:
         raise EngineFailed(f"vLLM could not start on {model}: {_one_line(error)}") from error
 

@@ -10,6 +10,7 @@ preemption are vLLM's own.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from vllm.v1.request import Request, RequestStatus
 
 from serve.masks import Masks
 from serve.orphans import end_with_parent
-from serve.vllm_engine import AUTOMATON, CHUNKS
+from serve.vllm_engine import AUTOMATON, CHUNKS, MASKING
 from taxonomy.automaton import Automaton, Walk
 
 
@@ -37,11 +38,13 @@ class DecisionScheduler(Scheduler):  # type: ignore[misc]  # vLLM's base is unty
         self._masks = Masks(automaton, self.vllm_config.model_config.get_vocab_size())
         self._walks: WeakKeyDictionary[Request, Walk] = WeakKeyDictionary()
         self._grown: set[str] = set()
+        self._masking_s: WeakKeyDictionary[Request, float] = WeakKeyDictionary()
 
     def add_request(self, request: Request) -> None:
         chunks = ((request.sampling_params and request.sampling_params.extra_args) or {}).get(CHUNKS)
         if chunks:
             self._walks[request] = self._masks.automaton.walk(chunks)
+            self._masking_s[request] = 0.0
         super().add_request(request)
 
     def schedule(self, throttle_prefills: bool = False) -> SchedulerOutput:
@@ -77,7 +80,11 @@ class DecisionScheduler(Scheduler):  # type: ignore[misc]  # vLLM's base is unty
         if not deciding:
             return others
         ids = [request.request_id for request in deciding]
+        begun = time.perf_counter()
         masks = np.stack([self._masks.of(self._walks[request]) for request in deciding])
+        each = (time.perf_counter() - begun) / len(deciding)
+        for request in deciding:
+            self._masking_s[request] += each
         if others is None:
             return GrammarOutput(ids, masks, [0] * len(ids))
         return GrammarOutput(
@@ -97,8 +104,10 @@ class DecisionScheduler(Scheduler):  # type: ignore[misc]  # vLLM's base is unty
             return stopped
         (token,) = new_token_ids
         request.append_output_token_ids(token)
+        begun = time.perf_counter()
         try:
             forced = walk.decide(token)
+            self._masking_s[request] += time.perf_counter() - begun
         except ValueError:
             # Logits that are no numbers defeat the mask; only this request may fail for it.
             request.status = RequestStatus.FINISHED_ERROR
@@ -111,6 +120,15 @@ class DecisionScheduler(Scheduler):  # type: ignore[misc]  # vLLM's base is unty
             request.update_block_hashes()
             self._grown.add(request.request_id)
         return new_token_ids, False
+
+    def _free_request(
+        self, request: Request, *arguments: Any, **options: Any
+    ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        # What connectors tell of a finished request is the one place where a scheduler can add something to it.
+        told, other = super()._free_request(request, *arguments, **options)
+        if request in self._masking_s:
+            told = (told or {}) | {MASKING: self._masking_s[request]}
+        return told, other
 
 
 def _without(told: CachedRequestData, left_out: set[int]) -> CachedRequestData:

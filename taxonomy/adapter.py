@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path as FilePath
-from typing import Final
+from typing import Any, Final
 
 from taxonomy.checkpoint import Manifest, hashes, publish, version_of
 from taxonomy.errors import CheckpointInvalid
@@ -29,9 +29,9 @@ def adapter_of(folder: FilePath, base: Manifest) -> Manifest:
         raise CheckpointInvalid(f"{folder / CONFIG}: peft_type is {config.get('peft_type')}, only LORA can be served")
     write_text(json.dumps(config, indent=1) + "\n", folder / CONFIG)
     files = hashes(folder)
-    ours = {"version": version_of(files), "files": files, "adapter_of": base.version}
+    ours: dict[str, Any] = {"version": version_of(files), "files": files, "adapter_of": base.version}
     # What was found out about the base, and how that was made, says nothing about this.
-    unknown = {"recipe": {}, "data": {}, "training": {}, "scores": {}}
+    unknown: dict[str, Any] = {"recipe": {}, "data": {}, "training": {}, "scores": {}}
     none = {"calibration": None, "decision": None, "fingerprint": None}
     manifest = base.model_copy(update=ours | unknown | none)
     publish(folder, manifest)

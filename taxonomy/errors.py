@@ -159,3 +159,23 @@ class RecipeInvalid(RouteFeedbackError):
     """A training recipe has an unknown key or an impossible value."""
 
     exit_code = 2
+
+
+class TrainingStopped(RouteFeedbackError):
+    """A signal ended a training; what was done is saved. The exit code is the shell's for that signal (143, 130)."""
+
+    def __init__(self, message: str, signal: int) -> None:
+        self.exit_code = 128 + signal
+        super().__init__(message)
+
+
+class TrainingDiverged(RouteFeedbackError):
+    """A step's loss or gradient is no number; the last saved state stays as it is, and nothing is published."""
+
+
+class WriteFailed(RouteFeedbackError):
+    """The disk does not take what is to be written; nothing of it is left half-written."""
+
+
+class ProcessFailed(RouteFeedbackError):
+    """Another of a run's processes failed; its message says why."""

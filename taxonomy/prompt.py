@@ -12,7 +12,7 @@ from taxonomy.tree import Taxonomy
 PROMPT_VERSION: Final = "route/1"
 """Changes with every change of the text below; a checkpoint answers only the prompt that it was trained on."""
 
-_COMMENT: Final = "\ue000comment\ue001"
+_ASKED: Final = "\ue000asked\ue001"
 LEARNED_SYSTEM: Final = "Route the comment."
 
 
@@ -28,17 +28,33 @@ class Prompt:
 
     def __init__(self, tokenizer: HfTokenizer, tokens: Tokens, taxonomy: Taxonomy, style: PromptStyle) -> None:
         system = LEARNED_SYSTEM if style is PromptStyle.LEARNED else _instructions(taxonomy)
-        turns = [{"role": "system", "content": system}, {"role": "user", "content": _COMMENT}]
-        # Where a template offers thinking, an answer under a grammar has no room for it.
-        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, enable_thinking=False)
-        before, _, after = str(text).partition(_COMMENT)
+        turns = [{"role": "system", "content": system}, {"role": "user", "content": _ASKED}]
         self._tokens = tokens
-        self._before = tokens.template(before)
-        self._after = tokens.template(after)
+        self._before, self._after = _around(tokenizer, tokens, turns)
 
     def of(self, comment: str) -> list[int]:
         """The token ids; the comment's part holds no special token."""
         return [*self._before, *self._tokens.text(comment), *self._after]
+
+
+class Question:
+    """Makes the token prompt of a general question: a chat of one turn, without a system message."""
+
+    def __init__(self, tokenizer: HfTokenizer, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._before, self._after = _around(tokenizer, tokens, [{"role": "user", "content": _ASKED}])
+
+    def of(self, question: str) -> list[int]:
+        """The token ids; the question's part holds no special token."""
+        return [*self._before, *self._tokens.text(question), *self._after]
+
+
+def _around(tokenizer: HfTokenizer, tokens: Tokens, turns: list[dict[str, str]]) -> tuple[list[int], list[int]]:
+    """The template's tokens before and after what is asked, up to where the answer begins."""
+    # Where a template offers thinking, an answer under a grammar has no room for it.
+    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, enable_thinking=False)
+    before, _, after = str(text).partition(_ASKED)
+    return tokens.template(before), tokens.template(after)
 
 
 def _instructions(taxonomy: Taxonomy) -> str:

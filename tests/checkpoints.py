@@ -54,7 +54,7 @@ def adapted(
     shutil.copytree(base, merged)
     weights = {name: tensor.float() for name, tensor in load_torch(merged / WEIGHTS).items()}
     generator = torch.Generator().manual_seed(3)
-    parts = {}
+    parts: dict[str, torch.Tensor] = {}
     for name in [name for name in weights if "_proj" in name]:
         rows, columns = weights[name].shape
         down = torch.randn(rank, columns, generator=generator) / columns**0.5

@@ -7,13 +7,12 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from serve.engine import Decoded, Engine, Task
-from serve.pair import Pair
+from serve.engine import Decoded, SinglePair, Task
 from taxonomy.automaton import Automaton
 from taxonomy.errors import EngineFailed
 
 
-class TorchEngine:
+class TorchEngine(SinglePair):
     """Raises EngineFailed where the weights cannot be loaded."""
 
     is_alive = True
@@ -41,15 +40,3 @@ class TorchEngine:
             logprobs.append(float(among[best]))
             tokens += [allowed[best], *walk.decide(allowed[best])]
         return Decoded(tuple(decided), tuple(logprobs))
-
-    async def reload(self, pair: Pair) -> None:
-        raise EngineFailed(f"this engine does not change its weights for those of {pair.checkpoint}")
-
-    def carries(self, pair: Pair) -> bool:  # noqa: ARG002
-        return False
-
-    async def beside(self, pair: Pair) -> Engine:
-        raise EngineFailed(f"this engine has no place for {pair.checkpoint}")
-
-    async def close(self) -> None:
-        """The weights go with the last reference."""

@@ -33,6 +33,12 @@ def main(arguments: list[str]) -> int:
     train.add_argument(
         "--dry-run", action="store_true", help="print the plan: tokens, steps, mix, memory; train nothing"
     )
+    train.add_argument(
+        "--resume", action="store_true", help="go on with an unfinished run in --out; one not begun is begun"
+    )
+    train.add_argument(
+        "--save-minutes", type=float, default=15, help="of training between two saved states (default: 15)"
+    )
     train.add_argument("--json", action="store_true")
     train.set_defaults(run=_train)
     if arguments[:1] == ["train"] and arguments[1:2] and arguments[1] in _TOOLS:
@@ -78,7 +84,22 @@ def _add_suite(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_suite)
 
 
-_TOOLS = {"convert": _add_convert, "check": _add_check, "suite": _add_suite}
+def _add_experiment(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Fine-tune one small base by every recipe of docs/experiment.md, ask each both axes, and write table and "
+        "picture. Hours on a small machine; what a folder has is kept, and a second call goes on."
+    )
+    parser.add_argument("folder", type=FilePath)
+    parser.add_argument("--arms", nargs="+", help="some of them only, as docs/experiment.md names them (default: all)")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--comments", type=int, default=6_000, help="comments that an arm sees (default: 6000)")
+    parser.add_argument("--at-once", type=int, default=1, help="trainings at once, each with its part of the cores")
+    parser.add_argument("--gsm8k", type=FilePath, help="a folder with GSM8K's train.jsonl and test.jsonl")
+    parser.add_argument("--clinc", type=FilePath, help="a folder with CLINC150's data_full.json and domains.json")
+    parser.set_defaults(run=_experiment)
+
+
+_TOOLS = {"convert": _add_convert, "check": _add_check, "suite": _add_suite, "experiment": _add_experiment}
 
 
 def _convert(given: argparse.Namespace) -> int:
@@ -119,6 +140,28 @@ def _suite(given: argparse.Namespace) -> int:
     return 0
 
 
+def _experiment(given: argparse.Namespace) -> int:
+    from train.experiment import ARMS, experiment  # noqa: PLC0415 (scipy takes a second to import)
+    from train.experiment_report import write_report  # noqa: PLC0415 (as above)
+
+    arms = given.arms or list(ARMS)
+    if unknown := set(arms) - set(ARMS):
+        raise CallWrong(f"there is no arm {', '.join(sorted(unknown))}; there are: {'; '.join(ARMS)}")
+    results = experiment(
+        given.folder,
+        _say,
+        seeds=given.seeds,
+        exposures=given.comments,
+        at_once=given.at_once,
+        arms=arms,
+        gsm8k_folder=given.gsm8k,
+        clinc_folder=given.clinc,
+    )
+    write_report(results, given.folder)
+    print(f"{given.folder / 'experiment.md'}: {len(results)} results")
+    return 0
+
+
 def _corpus(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True)
     write = commands.add_parser("write", help="write comments of a split as JSONL")
@@ -139,9 +182,12 @@ def _train(given: argparse.Namespace) -> int:
         return _plan(recipe, as_json=given.json)
     if given.out is None:
         raise CallWrong("say where the checkpoint goes with --out, or ask for --dry-run")
-    from train.run import run  # noqa: PLC0415 (torch takes seconds to import)
+    from train.processes import joined  # noqa: PLC0415 (torch takes seconds to import)
+    from train.run import run  # noqa: PLC0415 (as above)
 
-    manifest = run(recipe, given.out, _say)
+    manifest = run(recipe, given.out, _say, resume=given.resume, save_minutes=given.save_minutes)
+    if not joined().is_main_process:
+        return 0
     text = f"{given.out}: published {manifest.version} after {manifest.training['seconds']} s of training"
     program.tell({"version": manifest.version, "training": manifest.training}, text, as_json=given.json)
     return 0

@@ -42,13 +42,22 @@ class Batches(Dataset[Batch]):
         learned = sum(len(row.learned) for row in (*comments, *replay))
         return batch | {"total": torch.tensor(learned / self.parts)}
 
+    def named(self, number: int) -> str:
+        """The rows of a step, counted from 1 in their sources."""
+        step = self.mixture.step(number)
+        names = ("comments", *(drawn.name for drawn in self.mixture.replay))
+        rows = zip(names, (step.comments, *step.replay), strict=True)
+        return "; ".join(
+            f"{name} {', '.join(str(i + 1) for i in sorted(chosen))}" for name, chosen in rows if len(chosen)
+        )
+
 
 def collate(comments: Sequence[Row], replay: Sequence[Row], pad: int, packing: int | None = None) -> Batch:
     """One sequence a row, or, packed, a few rows end to end; the comments' sequences first, then replay's.
 
-    tokens (sequences, width); at: the flat positions before the learned tokens; wanted: those tokens. positions: of
-    each token in its own row, where rows are packed. rivals, rivals_of: allowed tokens, and the learned token they
-    belong to. replay: the first sequence of replay, and the first learned token of it.
+    tokens (sequences, width), `read` of them no padding; at: the flat positions before the learned tokens; wanted:
+    those tokens. positions: of each token in its own row, where rows are packed. rivals, rivals_of: allowed tokens, and
+    the learned token they belong to. replay: the first sequence of replay, and the first learned token of it.
     """
     bins = [*_bins(comments, packing), *_bins(replay, packing)]
     first = len(_bins(comments, packing))
@@ -67,6 +76,7 @@ def collate(comments: Sequence[Row], replay: Sequence[Row], pad: int, packing: i
             wanted.append(torch.from_numpy(row.tokens[row.learned].astype(np.int64)))
             start = end
     batch = {"tokens": tokens, "at": torch.cat(at), "wanted": torch.cat(wanted)}
+    batch["read"] = torch.tensor(sum(_length(row) for rows in bins for row in rows))
     batch["replay"] = torch.tensor([first, sum(len(row.learned) for rows in bins[:first] for row in rows)])
     if packing:
         # Where a row begins the positions begin anew: that is how every attention backend finds the boundaries.

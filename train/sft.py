@@ -1,18 +1,16 @@
-"""Supervised fine-tuning: cross-entropy at the learned positions only; logits are computed nowhere else."""
+"""The loss of supervised fine-tuning: at the learned positions only; logits are computed nowhere else."""
 
 from __future__ import annotations
 
 import copy
-from pathlib import Path as FilePath
-from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM, Trainer, TrainingArguments
+from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
-from train.batches import Batch, Batches
+from train.batches import Batch
 from train.embeddings import Matrix
-from train.recipe import Architecture, Optimisation
+from train.recipe import Architecture
 
 
 def fresh_model(architecture: Architecture, vocabulary: int, pad: int, eos: int, seed: int) -> Qwen3ForCausalLM:
@@ -106,62 +104,3 @@ def loss_of(
         moved = functional.kl_div(now, anchor.log_probabilities(batch), reduction="sum", log_target=True)
         loss = loss + anchor.weight * moved / batch["total"]
     return loss
-
-
-class LearnedPositionsTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped to us
-    """The Trainer with a loss over the learned positions alone."""
-
-    anchor: Anchor | None = None
-
-    def compute_loss(
-        self,
-        model: PreTrainedModel,
-        inputs: Batch,
-        return_outputs: bool = False,
-        **_: Any,
-    ) -> torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        loss = loss_of(model, self.accelerator.unwrap_model(model), inputs, self.anchor)
-        return (loss, {}) if return_outputs else loss
-
-
-def fit(
-    model: PreTrainedModel,
-    data: Batches,
-    optimisation: Optimisation,
-    out: FilePath,
-    seed: int,
-    *,
-    anchor: Anchor | None = None,
-) -> dict[str, float]:
-    """Train in place, the data's steps in their order; gives the run's figures (seconds, loss)."""
-    arguments = TrainingArguments(
-        output_dir=str(out),
-        num_train_epochs=1,
-        per_device_train_batch_size=1,
-        gradient_accumulation_steps=optimisation.accumulate,
-        learning_rate=optimisation.learning_rate,
-        warmup_steps=round(optimisation.warmup * len(data.mixture)),
-        lr_scheduler_type="cosine",
-        weight_decay=optimisation.weight_decay,
-        adam_beta2=0.95,
-        max_grad_norm=1.0,
-        optim="adamw_torch_fused",
-        logging_steps=50,
-        save_strategy="no",
-        report_to=[],
-        seed=seed,
-        train_sampling_strategy="sequential",
-        remove_unused_columns=False,
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_num_workers=0,
-    )
-    trainer = LearnedPositionsTrainer(model=model, args=arguments, train_dataset=data, data_collator=_only)
-    trainer.anchor = anchor
-    result = trainer.train()
-    return {key: float(value) for key, value in result.metrics.items()}
-
-
-def _only(items: list[Batch]) -> Batch:
-    """The data set's items are whole batches already."""
-    (batch,) = items
-    return batch

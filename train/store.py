@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from train.encode import Row
 
 Ints = npt.NDArray[np.int32]
 Index = npt.NDArray[np.int64]
+_NAMES: Final = ("tokens", "learned", "rivals", "told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Ragged:
 class Rows:
     """The rows of one source. rivals: of a row, all its rivals end to end; told: how many each learned token has."""
 
+    folder: FilePath
     tokens: Ragged
     learned: Ragged
     rivals: Ragged
@@ -48,6 +50,10 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.tokens.ends)
+
+    def __reduce__(self) -> tuple[Callable[[FilePath], Rows], tuple[FilePath]]:
+        """Another process is told where they lie, not what they hold."""
+        return mapped, (self.folder,)
 
     def __getitem__(self, at: int) -> Row:
         rivals = np.split(self.rivals[at], np.cumsum(self.told[at])[:-1]) if len(self.told[at]) else []
@@ -57,14 +63,19 @@ class Rows:
 def stored(rows: Iterable[Row], folder: FilePath) -> Rows:
     """Write the rows as they come into a new folder, and map them. Raises OSError."""
     folder.mkdir(parents=True)
-    names = ("tokens", "learned", "rivals", "told")
     with ExitStack() as files:
-        writers = [_Writer(folder / name, files) for name in names]
+        writers = [_Writer(folder / name, files) for name in _NAMES]
         for row in rows:
             for writer, values in zip(writers, _lists(row), strict=True):
                 writer.add(values)
+    return mapped(folder)
+
+
+def mapped(folder: FilePath) -> Rows:
+    """Rows that were stored in a folder."""
     return Rows(
-        *(Ragged(_mapped(folder / name, np.int32), _mapped(folder / f"{name}.ends", np.int64)) for name in names)
+        folder,
+        *(Ragged(_mapped(folder / name, np.int32), _mapped(folder / f"{name}.ends", np.int64)) for name in _NAMES),
     )
 
 

@@ -17,6 +17,7 @@ from serve.app import create_app
 from serve.metrics import LATENCY_S
 from serve.router import Router
 from serve.settings import PREFIX, Settings, load_settings
+from serve.traces import wanted
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from tests import needed
 from tests.helm.conftest import CHART, Manifest, Render, of_kind, profile
@@ -49,8 +50,18 @@ MATRIX: dict[str, dict[str, Any]] = {
         "checkpoint": {"claim": {"create": True}},
         "jobs": {
             "train": {"args": ["train", "/checkpoints/recipe.yaml", "--out", "/checkpoints/next"], "retries": 2},
+            "eval": {"args": ["eval", "gate", "--candidate", "/checkpoints/next", "--baseline", "/checkpoints/now"]},
             "batch": {"args": ["route", "--file", "/checkpoints/c.jsonl"], "resources": {"limits": {"memory": "2Gi"}}},
         },
+    },
+    "traced": {"tracing": {"endpoint": "http://collector.tracing:4318", "share": 0.1}},
+    "a registry": {
+        "checkpoint": {"claim": {"existing": "mine"}}, "settings": {"registry": "/checkpoints/registry"},
+        "keys": {"secret": "keys"},
+    },
+    "keys from a store": {
+        "keys": {"externalSecret": {"store": "vault", "key": "feedback"}},
+        "hub": {"externalSecret": {"store": "vault", "key": "hub"}},
     },
     "long names": {"fullnameOverride": "x" * 60},
 }  # fmt: skip
@@ -70,6 +81,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a scaler that nobody knows": ({"autoscaling": {"kind": "vpa"}}, "kind"),
     "two claims": ({"checkpoint": {"claim": {"create": True, "existing": "mine"}}}, "claim"),
     "an external secret without a key": ({"hub": {"externalSecret": {"store": "s"}}}, "key"),
+    "a collector without a port": ({"tracing": {"endpoint": "http://collector"}}, "endpoint"),
+    "keys without their place": ({"keys": {"externalSecret": {"store": "s"}}}, "key"),
     "a setting by variable": ({"extraEnv": [{"name": "ROUTE_FEEDBACK_PORT", "value": "1"}]}, "extraEnv"),
     "a port that is none": ({"service": {"port": 70_000}}, "port"),
     "a job without a call": ({"jobs": {"train": {}}}, "args"),
@@ -211,7 +224,7 @@ def test_given_settings_arrive_and_a_taxonomy_arrives_whole(render: Render) -> N
 
 def test_the_schema_has_every_setting_that_the_chart_does_not_decide() -> None:
     decided = {"host", "port", "log", "cache", "checkpoint", "taxonomy"}
-    decided |= {"admin_key", "gate_key"}  # no place for keys: they come from a Secret, through `extraEnv`
+    decided |= {"admin_key", "gate_key"}  # no place for keys: they come from a Secret, through `keys`
     assert set(schema()["properties"]["settings"]["properties"]) == set(Settings.model_fields) - decided
 
 
@@ -288,6 +301,41 @@ def test_the_hubs_token_is_taken_from_a_secret_that_is_there(render: Render) -> 
         made = [m["spec"]["target"]["name"] for m in manifests if m["kind"] == "ExternalSecret"]
         assert secret in (made or ["hub"])
         assert "HF_HUB_OFFLINE" not in {e["name"] for e in env}
+
+
+def test_who_may_change_checkpoints_is_taken_from_a_secret(render: Render) -> None:
+    for name, secret in (("a registry", "keys"), ("keys from a store", "demo-route-feedback-keys")):
+        manifests = render(MATRIX[name])
+        env = {e["name"]: e.get("valueFrom", {}).get("secretKeyRef") for e in env_of(manifests)}
+        assert env[f"{PREFIX}ADMIN_KEY"] == {"name": secret, "key": "admin"}
+        assert env[f"{PREFIX}GATE_KEY"] == {"name": secret, "key": "gate", "optional": True}
+        made = {m["spec"]["target"]["name"] for m in manifests if m["kind"] == "ExternalSecret"}
+        assert not made or {secret, "demo-route-feedback-hub"} == made
+    assert not [e for e in env_of(render()) if e["name"].startswith(PREFIX)]
+
+
+def env_of(manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
+    (container,) = of_kind(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    env: list[dict[str, Any]] = container["env"]
+    return env
+
+
+def test_checkpoints_are_read_only_unless_a_registry_stands_among_them(render: Render) -> None:
+    for name, read_only in (("a claim that is there", True), ("a registry", False)):
+        (container,) = of_kind(render(MATRIX[name]), "Deployment")["spec"]["template"]["spec"]["containers"]
+        (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "checkpoints"]
+        assert mount["readOnly"] is read_only
+
+
+def test_spans_go_out_where_a_collector_is_named_and_the_network_lets_them(render: Render) -> None:
+    manifests = render(MATRIX["traced"])
+    env = {e["name"]: e.get("value", "") for e in env_of(manifests)}
+    assert wanted(env)
+    assert (env["OTEL_TRACES_SAMPLER"], env["OTEL_TRACES_SAMPLER_ARG"]) == ("parentbased_traceidratio", "0.1")
+    assert list(env).index("POD") < list(env).index("OTEL_RESOURCE_ATTRIBUTES")  # or $(POD) would stay as it is
+    out = of_kind(manifests, "NetworkPolicy")["spec"]["egress"]
+    assert {port["port"] for rule in out for port in rule["ports"]} == {53, 4318}
+    assert not wanted({e["name"]: e.get("value", "") for e in env_of(render())})
 
 
 def test_a_changed_setting_starts_new_pods(render: Render) -> None:

@@ -19,12 +19,15 @@ from serve.app import create_app
 from serve.engine import ScriptedEngine
 from serve.pair import Pair
 from serve.router import Router
+from taxonomy.bundled import BUNDLED_TAXONOMY
 from tests import needed
+from tests.conftest import Live
 from tests.helm import watched
 from tests.helm.conftest import CHART, Render, of_kind, profile
 
 VARIABLES = {"$namespace": "prod", "$replica": ".*", "$checkpoint": ".*", "$__rate_interval": "5s"}
 TRAFFIC_S = 12
+LARGEST_MAP = 2**20
 COMMENT = "I bought it in May. The picture is blurry. It came late."
 
 
@@ -41,6 +44,10 @@ QUERIES = [
     for name, dashboard in committed().items()
     for panel in panels(dashboard)
     for target in panel["targets"]
+] + [
+    pytest.param(annotation["expr"], id=f"{name}: {annotation['name']}")
+    for name, dashboard in committed().items()
+    for annotation in dashboard["annotations"]["list"]
 ]
 
 
@@ -74,6 +81,14 @@ def test_the_rendered_chart_has_each_dashboard_whole(render: Render) -> None:
     assert data == {f"demo-route-feedback-{name}.json": dashboard for name, dashboard in committed().items()}
 
 
+def test_no_config_map_is_larger_than_kubernetes_takes(render: Render) -> None:
+    manifests = render({"monitoring": {"dashboards": True}, "taxonomy": BUNDLED_TAXONOMY.read_text()})
+    maps = [manifest for manifest in manifests if manifest["kind"] == "ConfigMap"]
+    assert len(maps) == len(committed()) + 1
+    for each in maps:
+        assert sum(len(name.encode()) + len(text.encode()) for name, text in each["data"].items()) < LARGEST_MAP, each
+
+
 def test_every_metric_of_a_query_is_exposed_or_recorded(render: Render, scripted_router: Router) -> None:
     exposed = TestClient(create_app(Active(scripted_router))).get("/metrics").text
     groups = of_kind(render(profile("gpu")), "PrometheusRule")["spec"]["groups"]
@@ -95,18 +110,23 @@ def test_every_query_has_data_and_no_nan(prometheus: str, expr: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def prometheus(render: Render, pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real Prometheus that has scraped the app under traffic, with the chart's own rules."""
+def prometheus(render: Render, pair: Pair, live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Prometheus that has scraped the app under traffic, with the chart's own rules.
+
+    One pod of two has a real engine.
+    """
     needed.program("prometheus", "prometheus")
     folder, rng = tmp_path_factory.mktemp("prometheus"), random.Random(1)
     groups = of_kind(render(profile("gpu")), "PrometheusRule")["spec"]["groups"]
     watched.write_past(folder, {leaf.path[0]: 10 for leaf in pair.taxonomy.leaves})
     engine = ScriptedEngine(pair.automaton, lambda allowed: (rng.choice(allowed), -rng.random() / 4))
-    with watched.app(pair, engine) as app, watched.prometheus(folder, groups, [app]) as address:
+    real = live.url.removeprefix("http://")
+    with watched.app(pair, engine) as app, watched.prometheus(folder, groups, [app, real]) as address:
         until = time.monotonic() + TRAFFIC_S
-        with httpx.Client(base_url=f"http://{app}") as client:
+        with httpx.Client(timeout=60) as client:
             while time.monotonic() < until:
-                assert client.post("/v1/route", json={"comment": COMMENT}).status_code == 200
-                client.post("/v1/route", json={"comment": ""})
+                for url in (f"http://{app}", live.url):
+                    assert client.post(f"{url}/v1/route", json={"comment": COMMENT}).status_code == 200
+                client.post(f"http://{app}/v1/route", json={"comment": ""})
                 time.sleep(0.05)
         yield address

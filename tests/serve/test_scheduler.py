@@ -9,6 +9,7 @@ from dataclasses import fields
 import pytest
 from vllm.v1.core.sched.output import CachedRequestData, GrammarOutput, NewRequestData, SchedulerOutput
 from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.engine import EngineCoreOutput
 from vllm.v1.request import Request
 from vllm.v1.worker.gpu.model_runner import GPUModelRunner as SecondRunner
 from vllm.v1.worker.gpu_model_runner import GPUModelRunner as FirstRunner
@@ -27,6 +28,7 @@ from train.corpus import Corpus, load_phrasebook
         ("schedule", ["throttle_prefills"]),
         ("get_grammar_bitmask", ["scheduler_output"]),
         ("_update_request_with_output", ["request", "new_token_ids", "is_stale"]),
+        ("_free_request", ["request", "delay_free_blocks"]),
     ],
 )
 def test_the_scheduler_has_the_methods_that_we_override(method: str, parameters: list[str]) -> None:
@@ -53,6 +55,7 @@ def test_the_messages_that_we_change_have_the_fields_that_we_change() -> None:
     changed = {"scheduled_new_reqs", "scheduled_cached_reqs", "num_scheduled_tokens", "has_structured_output_requests"}
     assert changed <= {field.name for field in fields(SchedulerOutput)}
     assert {"append_output_token_ids", "update_block_hashes"} <= set(dir(Request))
+    assert "kv_transfer_params" in EngineCoreOutput.__annotations__  # by which the time of masks is told
     assert "self._all_token_ids.extend(token_ids)" in inspect.getsource(Request.append_output_token_ids)
 
 

@@ -46,6 +46,78 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
+{{/* The secret that holds the keys of checkpoints; empty where there is none. */}}
+{{- define "route-feedback.keysSecret" -}}
+{{- if .Values.keys.externalSecret.store -}}
+{{ include "route-feedback.fullname" . }}-keys
+{{- else -}}
+{{ .Values.keys.secret }}
+{{- end -}}
+{{- end -}}
+
+{{/* From External Secrets: one property of the store's secret under a key, or without one all of them by name. */}}
+{{- define "route-feedback.externalSecret" }}
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "route-feedback.labels" .root | nindent 4 }}
+spec:
+  refreshInterval: 1h
+  secretStoreRef:
+    name: {{ .from.store }}
+    kind: {{ .from.storeKind }}
+  target:
+    name: {{ .name }}
+  {{- if .as }}
+  data:
+    - secretKey: {{ .as }}
+      remoteRef:
+        key: {{ .from.key }}
+        property: {{ .from.property }}
+  {{- else }}
+  dataFrom:
+    - extract:
+        key: {{ .from.key }}
+  {{- end }}
+{{- end -}}
+
+{{/* What the service alone needs: who may change checkpoints, and where spans go. */}}
+{{- define "route-feedback.serviceEnv" -}}
+{{- with include "route-feedback.keysSecret" . }}
+- name: ROUTE_FEEDBACK_ADMIN_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: admin
+- name: ROUTE_FEEDBACK_GATE_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: gate
+      optional: true
+{{- end }}
+{{- with .Values.tracing }}
+{{- if .endpoint }}
+- name: POD
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .endpoint | quote }}
+- name: OTEL_SERVICE_NAME
+  value: {{ include "route-feedback.fullname" $ }}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: k8s.namespace.name={{ $.Release.Namespace }},k8s.pod.name=$(POD),service.version={{ $.Chart.AppVersion }}
+- name: OTEL_TRACES_SAMPLER
+  value: parentbased_traceidratio
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ .share | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* The service's own settings file: the given ones, and over them what the chart decides. */}}
 {{- define "route-feedback.settings" -}}
 {{- $settings := dict "host" "0.0.0.0" "port" 8000 "log" "json" "cache" "/cache/route-feedback" -}}

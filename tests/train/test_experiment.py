@@ -1,0 +1,90 @@
+"""The experiment at its smallest: two arms of few comments from a base of few tokens, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eval.suite import write_questions
+from taxonomy.comments import read_comments, write_comments
+from taxonomy.errors import CallWrong
+from taxonomy.formats import load
+from train.__main__ import main
+from train.clinc import write_clinc
+from train.corpus import Corpus, load_phrasebook
+from train.experiment import ARMS, Domain, Run, read_results, recipe_of
+from train.recipe import Recipe
+from train.run import run
+from train.suite import suite
+
+SHAPE = {"vocabulary": 600, "hidden": 64, "layers": 1, "intermediate": 64, "context": 2048}
+CHOSEN = ["completion", "constrained, replay"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment whose files and base are there already, and small."""
+    folder = tmp_path_factory.mktemp("experiment")
+    book = load_phrasebook()
+    write_comments(Corpus(book, "train").comments(40), folder / "voc-train.jsonl")
+    write_comments(Corpus(book, "test").comments(5), folder / "voc-test.jsonl")
+    write_questions(suite("test", 22, 0), folder / "suite-test.jsonl")
+    for name in ("suite-train", "general"):
+        write_questions(suite("train", 300, 0), folder / f"{name}.jsonl")
+    general = [{"name": "suite", "chats": [str(folder / "suite-train.jsonl")], "share": 1}]
+    only = {"corpus": 40, "exposures": 0, "tokens": 800, "replay": general, "architecture": SHAPE}
+    run(Recipe.model_validate(only), folder / "base", lambda _: None)
+    return folder
+
+
+def test_every_run_is_measured_on_both_axes_and_never_twice(folder: Path) -> None:
+    command = ["train", "experiment", str(folder), "--arms", *CHOSEN, "--seeds", "1", "--comments", "32"]
+    assert main(command) == 0
+    results = read_results(folder / "results.jsonl")
+    assert [(row["arm"], row["seed"]) for row in results] == [("base", 0), *((arm, 0) for arm in CHOSEN)]
+    for row in results:
+        assert 0 <= row["leaf_f1"] <= row["span_f1"] <= 1
+        assert 0 <= row["general"] <= 1
+        assert row["gsm8k_nll"] is None
+    assert [row["steps"] for row in results[1:]] == [2, 2]
+    assert results[2]["mix"]["general"]["asked"] == ARMS["constrained, replay"].share
+    table = (folder / "experiment.md").read_text()
+    assert all(f"| {arm} | 1 |" in table for arm in ("base", *CHOSEN))
+    assert "<svg" in (folder / "experiment.svg").read_text()
+
+    assert main(command) == 0
+    assert read_results(folder / "results.jsonl") == results
+
+
+def test_the_studys_mix_replaces_a_quarter_of_the_rows_and_replay_comes_on_top(folder: Path) -> None:
+    domain = Domain("voc", folder / "t.yaml", folder / "voc-train.jsonl", folder / "voc-test.jsonl", 1000)
+    by_rows, on_top = (
+        recipe_of(Run(folder, domain, arm, 0), rows_share=0.04)
+        for arm in ("completion, rows 75/25", "completion, replay")
+    )
+    assert (by_rows.optimisation.comments, by_rows.replay[0].share) == (750, 0.04)
+    assert (on_top.optimisation.comments, on_top.replay[0].share) == (1000, 0.1)
+
+
+def test_an_arm_that_is_none_is_refused_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "experiment", str(folder), "--arms", "magic"]) == CallWrong.exit_code
+    assert "no arm magic" in capsys.readouterr().err
+
+
+def test_clinc_becomes_comments_of_one_segment_under_two_levels(tmp_path: Path) -> None:
+    (tmp_path / "domains.json").write_text(json.dumps({"banking": ["pay_bill", "pin_change"], "travel": ["visa"]}))
+    splits = {name: [["pay it, please", "pay_bill"], ["do i need a visa", "visa"]] for name in ("train", "test")}
+    (tmp_path / "data_full.json").write_text(json.dumps(splits))
+
+    write_clinc(tmp_path, tmp_path / "t.yaml", tmp_path / "train.jsonl", tmp_path / "test.jsonl")
+
+    assert [leaf.path for leaf in load(tmp_path / "t.yaml").leaves] == [
+        ("banking", "pay bill"),
+        ("banking", "pin change"),
+        ("travel", "visa"),
+    ]
+    one, other = read_comments(tmp_path / "test.jsonl")
+    assert [(s.start, s.end, s.path) for s in one.segments] == [(0, 14, ("banking", "pay bill"))]
+    assert other.segments[0].path == ("travel", "visa")

@@ -1,0 +1,75 @@
+"""What a run is: its recipe, data, base and processes. One that goes on has to be the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+import torch
+
+from taxonomy.errors import CallWrong
+from taxonomy.files import write_text
+from train.recipe import Recipe
+
+RECORD: Final = "run.json"
+_MISSING: Final = "nothing"
+
+
+def record(recipe: Recipe, rows: FilePath, model: torch.nn.Module, processes: int) -> dict[str, Any]:
+    """rows: the folder in which each source's encoded rows have a folder. model: as it is before the first step."""
+    sources = sorted(folder for folder in rows.iterdir() if folder.is_dir())
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "rows": {folder.name: _hash_of(folder) for folder in sources},
+        "base": _hash_of_weights(model),
+        "processes": processes,
+    }
+
+
+def keep(folder: FilePath, now: dict[str, Any]) -> None:
+    """Write down what the run in this folder is. Raises OSError."""
+    write_text(json.dumps(now, indent=1) + "\n", folder / RECORD)
+
+
+def check_same(folder: FilePath, now: dict[str, Any]) -> None:
+    """Raises CallWrong where the run in this folder is another, naming all that differs."""
+    before = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    if differing := differences(before, now):
+        raise CallWrong(
+            f"{folder} holds another run: {'; '.join(differing)}. Go on with what it began with, or give another --out"
+        )
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """One line for each key that has another value, or is in one of them only."""
+    one, other = dict(_flat(before)), dict(_flat(now))
+    return [
+        f"{key} was {json.dumps(one[key]) if key in one else _MISSING}, "
+        f"now it is {json.dumps(other[key]) if key in other else _MISSING}"
+        for key in sorted(one.keys() | other.keys())
+        if key not in one or key not in other or one[key] != other[key]
+    ]
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else key)
+    else:
+        yield name, value
+
+
+def _hash_of(folder: FilePath) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _hash_of_weights(model: torch.nn.Module) -> str:
+    hashes = [int(torch.hash_tensor(weights).view(torch.int64)) for weights in model.state_dict().values()]
+    return hashlib.sha256(repr(hashes).encode()).hexdigest()[:16]

@@ -13,12 +13,15 @@ from typing import Any
 
 from eval.bench_constraint import constraint
 from eval.bench_speed import OWN, REFERENCE, SYSTEMS, Plan, long_comments, ratios, speed
+from eval.bench_swap import Plan as SwapPlan
+from eval.bench_swap import SwapBench
 from serve.pair import load_pair
 from serve.settings import Settings, load_settings
 from taxonomy import program
 from taxonomy.comments import read_comments
 from taxonomy.errors import CallWrong
 from taxonomy.files import write_text
+from taxonomy.formats import load
 
 MODELS = ("bundled", "random-200m")
 LEAST_ROUNDS = 2
@@ -43,12 +46,21 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
     scoring.add_argument("--count", type=int, default=100_000, help="predictions; the comments are repeated")
     scoring.add_argument("--rounds", type=int, default=5)
     scoring.set_defaults(run=_scores)
+    swapping = commands.add_parser("swap", help="one checkpoint for another under load: what fails, differs, waits")
+    swapping.add_argument("--checkpoints", nargs=2, type=FilePath, help="default: the bundled one and a noisy copy")
+    swapping.add_argument("--strategy", choices=["blue_green", "in_place"], default=SwapPlan.strategy)
+    swapping.add_argument("--swaps", type=int, default=SwapPlan.swaps)
+    swapping.add_argument("--clients", type=int, default=SwapPlan.clients)
+    swapping.add_argument("--count", type=int, default=40, help="of the comments")
+    swapping.add_argument("--quiet-s", type=float, default=SwapPlan.quiet_s, help="seconds of load before the first")
+    swapping.add_argument("--between-s", type=float, default=SwapPlan.between_s, help="seconds of load after each")
+    swapping.set_defaults(run=_swap)
     observed = commands.add_parser("observing", help="throughput with metrics and traces, and without")
     observed.add_argument("--seconds", type=float, default=10.0, help="of each of the two in each round")
     observed.add_argument("--rounds", type=int, default=12)
     observed.add_argument("--concurrency", type=int, default=32)
     observed.set_defaults(run=_observing)
-    for command in (faster, constrained, scoring, observed):
+    for command in (faster, constrained, scoring, swapping, observed):
         command.add_argument("--comments", type=FilePath, required=True, help="JSONL of labelled comments")
         command.add_argument("--out", type=FilePath, help="write the figures here, as JSON")
         command.add_argument("--json", action="store_true")
@@ -124,6 +136,38 @@ def _scores(given: argparse.Namespace) -> int:
     text = f"{given.count} predictions: {took['scores']:.2f} s, a plain loop {took['naive']:.2f} s, {spread}"
     program.tell(figures, f"{text}; equal figures: {figures['equal']}", as_json=given.json)
     return 0 if figures["equal"] else 1
+
+
+def _swap(given: argparse.Namespace) -> int:
+    comments = [comment.comment for comment in read_comments(given.comments)][: given.count]
+    if not comments or min(given.swaps, given.clients) < 1:
+        raise CallWrong("nothing to measure: give --comments with some, --swaps and --clients of 1 or more")
+    settings = load_settings(os.environ)
+    plan = SwapPlan(given.swaps, given.clients, given.quiet_s, given.between_s, given.strategy)
+    with tempfile.TemporaryDirectory() as folder:
+        folders = given.checkpoints or _noisy(FilePath(settings.checkpoint), FilePath(folder) / "noisy")
+        work = FilePath(folder) / "work"
+        (work / "registry").mkdir(parents=True)
+        bench = SwapBench(load(settings.taxonomy), comments, settings, plan, work, _say)
+        found = asyncio.run(bench.run(folders))
+    _keep(given.out, found)
+    memory = found["memory_mib"]
+    text = (
+        f"{found['swaps']} swaps ({given.strategy}), {found['requests']} requests: {found['failed']} failed, "
+        f"{found['mismatched']} mismatched; {found['identical']} identical, {found['same_labels']} but for digits, "
+        f"{found['as_among_others']} as a fresh engine answers among others\n"
+        f"p99 {found['p99_ms']} ms, during a swap {found['p99_during_swap_ms']} ms; "
+        f"memory {memory['before']} MiB before, {memory['after_each'][-1]} MiB after"
+    )
+    program.tell(found, text, as_json=given.json)
+    return 0 if found["swaps"] == given.swaps and not found["failed"] + found["mismatched"] else 1
+
+
+def _noisy(source: FilePath, folder: FilePath) -> list[FilePath]:
+    from eval.bench_models import noisy_checkpoint  # noqa: PLC0415 (torch takes seconds to import)
+
+    noisy_checkpoint(source, folder)
+    return [source, folder]
 
 
 def _observing(given: argparse.Namespace) -> int:

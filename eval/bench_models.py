@@ -1,16 +1,37 @@
-"""A model to measure speed on: random weights, the taxonomy's own tokenizer, any size."""
+"""Models to measure on: random weights of any size on the taxonomy's own tokenizer, and a checkpoint's noisy copy."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path as FilePath
 
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from serve.pair import Pair
-from taxonomy.checkpoint import MANIFEST, Manifest, hashes, publish, version_of
+from taxonomy.checkpoint import MANIFEST, Manifest, hashes, publish, read_manifest, version_of
 from taxonomy.labels import CheckpointId
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
+
+
+def noisy_checkpoint(source: FilePath, folder: FilePath, share: float = 0.1, seed: int = 1) -> CheckpointId:
+    """A checkpoint's copy that decides some things otherwise: noise, by so much of its spread, on each matrix."""
+    shutil.copytree(source, folder)
+    generator = torch.Generator().manual_seed(seed)
+    for file in folder.glob("*.safetensors"):
+        weights = load_file(file)
+        for name, matrix in weights.items():
+            if matrix.ndim == 2:  # noqa: PLR2004 (norms are vectors, and are left as they are)
+                noise = torch.randn(matrix.shape, generator=generator) * matrix.float().std() * share
+                weights[name] = (matrix.float() + noise).to(matrix.dtype)
+        save_file(weights, file, {"format": "pt"})
+    files = hashes(folder)
+    manifest = read_manifest(folder).model_copy(
+        update={"version": version_of(files), "files": files, "calibration": None, "decision": None, "scores": {}}
+    )
+    publish(folder, manifest)
+    return manifest.version
 
 
 def random_checkpoint(pair: Pair, folder: FilePath, layers: int = 16, hidden: int = 1024) -> CheckpointId:

@@ -8,15 +8,15 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import httpx
 
 from serve.pair import Pair
 from serve.router import Router
-from serve.settings import Settings
+from serve.settings import PREFIX, Settings
 from serve.start import start_router
 from serve.vllm_engine import plain_engine
 from taxonomy.answer import Part, joined_residue, read
@@ -186,7 +186,8 @@ async def started(name: str, pair: Pair, settings: Settings) -> AsyncIterator[Sy
         yield OwnEngine(router)
         await router.close()
     elif name == "http":
-        async with _service(settings) as address, httpx.AsyncClient(base_url=address, timeout=600) as client:
+        chosen = {"CHECKPOINT": settings.checkpoint, "MAX_MODEL_LEN": str(settings.max_model_len)}
+        async with service(chosen) as running, httpx.AsyncClient(base_url=running.address, timeout=600) as client:
             yield OwnHttp(client)
     elif name == "outlines-transformers":
         yield OutlinesTransformers(pair)
@@ -196,24 +197,32 @@ async def started(name: str, pair: Pair, settings: Settings) -> AsyncIterator[Sy
         plain.close()
 
 
+class Service(NamedTuple):
+    """A service that listens: where, and the process that all its others descend from."""
+
+    address: str
+    pid: int
+
+
 @contextlib.asynccontextmanager
-async def _service(settings: Settings) -> AsyncIterator[str]:
-    """The address of a service that runs as users run it. Raises EngineFailed with its last line."""
-    command = [sys.executable, "-m", "serve", "serve", "--port", "0", "--checkpoint", settings.checkpoint]
-    environment = os.environ | {"ROUTE_FEEDBACK_MAX_MODEL_LEN": str(settings.max_model_len)}
-    service = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=environment)
-    assert service.stderr  # noqa: S101 (it was asked for)
+async def service(chosen: Mapping[str, str]) -> AsyncIterator[Service]:
+    """A service as users run it, with these settings. Raises EngineFailed with its last line."""
+    command = [sys.executable, "-m", "serve", "serve", "--port", "0"]
+    environment = os.environ | {PREFIX + name: value for name, value in chosen.items()}
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=environment)
+    assert process.stderr  # noqa: S101 (it was asked for)
     line = ""
     while READY not in line:
-        if not (raw := await service.stderr.readline()):
+        if not (raw := await process.stderr.readline()):
             raise EngineFailed(f"the service did not start: {line}")
         line = raw.decode()
-    drained = asyncio.create_task(_drained(service.stderr))
+    drained = asyncio.create_task(_drained(process.stderr))
     try:
-        yield line.split(READY)[1].split()[0]
+        yield Service(line.split(READY)[1].split()[0], process.pid)
     finally:
-        service.terminate()
-        await service.wait()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
         drained.cancel()
 
 

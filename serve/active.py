@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from serve.answer import Answer
 from serve.router import Router
+from taxonomy.errors import DeadlinePassed, Overloaded
 
 
 class Split(Protocol):
@@ -35,6 +37,38 @@ class Active:
         self.split: Split | None = None
         self._running: dict[Router, int] = {}
         self._ended = asyncio.Event()
+        self._open = asyncio.Event()
+        self._open.set()
+        self._held_up = 0
+
+    async def passed(self, seconds: float | None = None) -> float | None:
+        """Returns when no pause holds up new requests, with what is left of the seconds.
+
+        Raises DeadlinePassed, or Overloaded where too many wait already.
+        """
+        if self._open.is_set():
+            return seconds
+        if self._held_up >= self.router.admission.limit:
+            raise Overloaded(f"weights are being loaded, and {self._held_up} comments wait for that", retry_after=1)
+        began = time.monotonic()
+        self._held_up += 1
+        try:
+            async with asyncio.timeout(seconds):
+                await self._open.wait()
+        except TimeoutError:
+            raise DeadlinePassed(f"deadline_ms: {round((seconds or 0) * 1000)} ms have passed") from None
+        finally:
+            self._held_up -= 1
+        return seconds and max(seconds - (time.monotonic() - began), 0.001)
+
+    async def paused(self) -> None:
+        """New requests wait, until `resume` or `shift`; returns when those under way have their answers."""
+        self._open.clear()
+        await self.drained(self.router)
+
+    def resume(self) -> None:
+        """What waits goes on, on the pair that is active."""
+        self._open.set()
 
     @contextmanager
     def borrowed(self, name: str = "") -> Iterator[Router]:
@@ -64,7 +98,7 @@ class Active:
         return self._running.get(router, 0)
 
     async def drained(self, router: Router) -> None:
-        """Returns when the last request on a router that is no longer active has its answer."""
+        """Returns when the last request on a router that takes no new ones has its answer."""
         while self.running(router):
             self._ended.clear()
             await self._ended.wait()
@@ -73,4 +107,5 @@ class Active:
         """New requests go to this router from now on; gives the one before."""
         before, self.router = self.router, router
         self.metrics.serving(router.pair, router.admission)
+        self.resume()
         return before

@@ -114,6 +114,7 @@ async def route(request: Request) -> Response:
     key = request.headers.get("authorization", "")
     # The same id goes to the same pair while a candidate is on trial; without one the same comment does.
     name = asked.id or asked.comment
+    seconds = await active.passed(seconds)
     # Borrowed after the body has come: a slow sender holds up no swap.
     with active.borrowed(name) as router:
         answer = await _unless_gone(request, router.route(asked.comment, key, seconds))

@@ -16,6 +16,7 @@ from serve.registry import Registry
 from serve.settings import Settings, load_settings
 from serve.versions import State
 from taxonomy import formats, program
+from taxonomy.adapter import adapter_of
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.checkpoint import publish, read_manifest, verify
 from taxonomy.decision import KEY_VARIABLE
@@ -31,7 +32,12 @@ def main(arguments: list[str]) -> int:
     command = commands.add_parser("verify", help="every file is there and as it was published")
     _options(command, "folder", run=_verify)
     command = commands.add_parser("fingerprint", help="record in the manifest what the engine decides with it")
-    _options(command, "folder", "settings", "taxonomy", run=_fingerprint)
+    _options(command, "folder", "settings", "registry", "taxonomy", run=_fingerprint)
+    command = commands.add_parser(
+        "adapt", help="make a version of an adapter in PEFT's format, over one of the registry"
+    )
+    command.add_argument("--base", type=CheckpointId, required=True, help="ck_...")
+    _options(command, "folder", "settings", "registry", run=_adapt)
     command = commands.add_parser("add", help="copy a checkpoint into the registry")
     _options(command, "folder", "settings", "registry", "taxonomy", run=_add)
     command = commands.add_parser("list", help="every version, its state and its taxonomy")
@@ -149,6 +155,13 @@ def fingerprinted(folder: FilePath, settings: Settings) -> Fingerprint:
     # What the gate said was of another recording.
     publish(folder, manifest.model_copy(update={"fingerprint": fingerprint, "decision": None}))
     return fingerprint
+
+
+def _adapt(given: argparse.Namespace) -> int:
+    manifest = adapter_of(given.folder, _registry(given).manifest(given.base))
+    text = f"{given.folder}: {manifest.version}, an adapter of {given.base}; record its fingerprint, then add it"
+    program.tell({"checkpoint": manifest.version, "adapter_of": given.base}, text, as_json=given.json)
+    return 0
 
 
 def _add(given: argparse.Namespace) -> int:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from serve.pair import Pair
 from taxonomy.automaton import Automaton
+from taxonomy.errors import EngineFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,12 @@ class Decoded:
 class Engine(Protocol):
     """Decodes tasks greedily, as many at once as it is given.
 
-    `decode` raises EngineFailed; cancelling it frees what the task held. `close` may be called twice. What is not alive
-    will never decode again. kind: its device and dtype, such as cpu/float32; on them depends how exactly
-    log-probabilities repeat.
+    `decode` raises EngineFailed; cancelling it frees what the task held. `reload` takes the weights of another pair of
+    the same taxonomy and architecture, while nothing is decoded; where it raises EngineFailed, the engine has neither
+    one's. Where it carries another pair (the same weights with another adapter or none), `beside` gives an engine that
+    decides by that pair and shares the memory, or raises EngineFailed; each is closed for itself. `close` may be called
+    twice. What is not alive will never decode again. kind: its device and dtype, such as cpu/float32; on them depends
+    how exactly log-probabilities repeat.
     """
 
     @property
@@ -49,13 +54,32 @@ class Engine(Protocol):
     @property
     def kind(self) -> str: ...
     async def decode(self, task: Task) -> Decoded: ...
+    async def reload(self, pair: Pair) -> None: ...
+    def carries(self, pair: Pair) -> bool: ...
+    async def beside(self, pair: Pair) -> Engine: ...
     async def close(self) -> None: ...
 
 
 Choose = Callable[[tuple[int, ...]], tuple[int, float]]
 
 
-class ScriptedEngine:
+class SinglePair:
+    """What an engine says that decides by one pair for as long as it lives, and holds nothing to be freed."""
+
+    async def reload(self, pair: Pair) -> None:
+        raise EngineFailed(f"this engine cannot take the weights of {pair.checkpoint}")
+
+    def carries(self, pair: Pair) -> bool:  # noqa: ARG002
+        return False
+
+    async def beside(self, pair: Pair) -> Engine:
+        raise EngineFailed(f"this engine has no place for {pair.checkpoint}")
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class ScriptedEngine(SinglePair):
     """An engine without a model: at every decision `choose` picks among the allowed tokens, with a log-probability."""
 
     kind = "scripted/float32"
@@ -75,5 +99,5 @@ class ScriptedEngine:
             logprobs.append(logprob)
         return Decoded(tuple(tokens), tuple(logprobs))
 
-    async def close(self) -> None:
-        """Nothing is held."""
+    async def reload(self, pair: Pair) -> None:
+        """It decides as before: it has no weights."""

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from serve.settings import Settings
 from taxonomy.automaton import Automaton
 from taxonomy.calibration import Calibration
-from taxonomy.checkpoint import MANIFEST, check_pair, read_manifest, verify
+from taxonomy.checkpoint import MANIFEST, Manifest, check_pair, read_manifest, verify
 from taxonomy.compiled import cached
 from taxonomy.errors import CallWrong, CheckpointInvalid
 from taxonomy.formats import load
@@ -25,6 +25,7 @@ from taxonomy.tree import Taxonomy
 class Pair:
     """One checkpoint with one taxonomy; an answer is made by one pair and names it.
 
+    model: a directory or hub id. adapter: a directory in PEFT's format; then `model` is what its weights are added to.
     automaton: the language of its answers in tokens, which stands compiled in `automaton_file`; `compile_s` seconds
     were spent on it, compiling it or reading it. calibration: None where the checkpoint has none; then probabilities
     are the model's own.
@@ -39,6 +40,7 @@ class Pair:
     automaton_file: FilePath
     compile_s: float
     calibration: Calibration | None = None
+    adapter: str | None = None
 
     @property
     def review_below(self) -> float:
@@ -48,17 +50,22 @@ class Pair:
 
 def load_pair(settings: Settings) -> Pair:
     """The pair that the settings name. Raises TaxonomyInvalid, CheckpointInvalid or CallWrong."""
-    return pair_of(settings.checkpoint, load(settings.taxonomy), settings.cache.expanduser())
+    bases = settings.registry / "versions" if settings.registry else None
+    return pair_of(settings.checkpoint, load(settings.taxonomy), settings.cache.expanduser(), bases)
 
 
-def pair_of(model: str, taxonomy: Taxonomy, cache: FilePath) -> Pair:
-    """A checkpoint (directory with a manifest) or a base model (directory or hub id) with a taxonomy."""
-    folder = FilePath(model)
+def pair_of(model: str, taxonomy: Taxonomy, cache: FilePath, bases: FilePath | None = None) -> Pair:
+    """A checkpoint (directory with a manifest) or a base model (directory or hub id) with a taxonomy.
+
+    bases: where an adapter finds its base by its version; None is beside it, as in a registry.
+    """
+    folder, adapter = FilePath(model), None
     if (folder / MANIFEST).is_file() or not _is_base_model(folder, model):
-        manifest = read_manifest(folder)
-        verify(folder, manifest)
-        check_pair(manifest, taxonomy)
+        manifest = _sound(folder, taxonomy)
         checkpoint, style, calibration = manifest.version, manifest.prompt_style, manifest.calibration
+        if manifest.adapter_of:
+            adapter, model = model, str((bases or folder.parent) / manifest.adapter_of)
+            _sound(FilePath(model), taxonomy)
     else:
         checkpoint, style, calibration = CheckpointId(f"base:{model}"), PromptStyle.IN_CONTEXT, None
     tokenizer = _tokenizer(model)
@@ -79,7 +86,15 @@ def pair_of(model: str, taxonomy: Taxonomy, cache: FilePath) -> Pair:
         automaton_file=file,
         compile_s=compile_s,
         calibration=calibration,
+        adapter=adapter,
     )
+
+
+def _sound(folder: FilePath, taxonomy: Taxonomy) -> Manifest:
+    manifest = read_manifest(folder)
+    verify(folder, manifest)
+    check_pair(manifest, taxonomy)
+    return manifest
 
 
 def _is_base_model(folder: FilePath, model: str) -> bool:

@@ -12,11 +12,14 @@ class Phase(StrEnum):
     """IDLE: no activation is under way. Up to SHIFTING the old pair answers everything; from DRAINING on the new one
     takes what is new. TRYING: the new pair is a candidate on trial, on a share of the requests or on copies of them.
     RETURNING: something failed, or the trial was stopped, and what was begun of the new pair is taken down.
+
+    PAUSING: in place only. What is under way ends on the old pair; what is new waits for SHIFTING or RETURNING.
     """
 
     IDLE = "idle"
     RESOLVING = "resolving"
     CHECKING = "checking"
+    PAUSING = "pausing"
     LOADING = "loading"
     WARMING = "warming"
     VERIFYING = "verifying"
@@ -31,7 +34,8 @@ NEXT: Final[Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
     {
         Phase.IDLE: frozenset({Phase.RESOLVING}),
         Phase.RESOLVING: frozenset({Phase.CHECKING, Phase.RETURNING}),
-        Phase.CHECKING: frozenset({Phase.LOADING, Phase.RETURNING}),
+        Phase.CHECKING: frozenset({Phase.PAUSING, Phase.LOADING, Phase.RETURNING}),
+        Phase.PAUSING: frozenset({Phase.LOADING, Phase.RETURNING}),
         Phase.LOADING: frozenset({Phase.WARMING, Phase.RETURNING}),
         Phase.WARMING: frozenset({Phase.VERIFYING, Phase.RETURNING}),
         Phase.VERIFYING: frozenset({Phase.TRYING, Phase.SHIFTING, Phase.RETURNING}),
@@ -56,6 +60,7 @@ LIMITS_S: Final[Mapping[Phase, float]] = MappingProxyType(
     {
         Phase.RESOLVING: 30,
         Phase.CHECKING: 600,  # every file is hashed
+        Phase.PAUSING: 60,
         Phase.LOADING: 1800,
         Phase.WARMING: 300,
         Phase.VERIFYING: 300,
@@ -63,6 +68,6 @@ LIMITS_S: Final[Mapping[Phase, float]] = MappingProxyType(
         Phase.SHIFTING: 30,
         Phase.DRAINING: 300,
         Phase.RETIRING: 60,
-        Phase.RETURNING: 60,
+        Phase.RETURNING: 600,  # in place, the old weights are loaded and verified
     }
 )

@@ -74,12 +74,16 @@ class Registry:
     def add(self, folder: FilePath, taxonomy: Taxonomy, by: str) -> Manifest:
         """Copy a checkpoint in. One that is there already may bring what was found out since, until it has passed.
 
-        Raises CheckpointInvalid where it is not whole or not for this taxonomy, SwapRefused where it may not change.
+        Raises CheckpointInvalid where it is not whole or not for this taxonomy, SwapRefused where it may not change,
+        CheckpointUnknown where it is an adapter of what the registry does not have.
         """
         manifest = read_manifest(folder)
         verify(folder, manifest)
         check_pair(manifest, taxonomy)
-        known = self.read().versions.get(manifest.version) if self.root.is_dir() else None
+        now = self.read() if self.root.is_dir() else Versions()
+        known = now.versions.get(manifest.version)
+        if manifest.adapter_of:
+            now.get(manifest.adapter_of)
         with self.reached():
             self._keep(taxonomy)
             place = self.folder(manifest.version)

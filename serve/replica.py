@@ -42,6 +42,8 @@ class Replica:
     async def try_out(self, wish: Wish, plan: Plan, checked: asyncio.Event | None = None) -> Report:
         """Activate with a trial before the shift. Raises as `activate` does, and TrialEnded."""
         self.swap.check_idle()
+        if self.swap.pauses:
+            raise SwapRefused("a trial takes two engines beside each other; swap: in_place has one")
         async with AsyncExitStack() as turn:
             await turn.enter_async_context(self.lease.held())
             trial = Trial(self.swap.active, wish, plan, self._rules, self._keep)

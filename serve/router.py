@@ -107,6 +107,19 @@ class Router:
         """Load what loads on first use, so that the first customer does not wait for it. Raises EngineFailed."""
         await self.decoded(WARM_UP)
 
+    async def reloaded(self, pair: Pair) -> Router:
+        """Another pair on this engine, which then has its weights. Raises EngineFailed: it may have neither one's."""
+        await self._engine.reload(pair)
+        return Router(pair, self._engine, self._settings, self._context, self.metrics)
+
+    def carries(self, pair: Pair) -> bool:
+        """Whether the engine has this pair's weights in memory already, but for an adapter."""
+        return self._engine.carries(pair)
+
+    async def beside(self, pair: Pair) -> Router:
+        """Another pair on the same memory. Raises EngineFailed."""
+        return Router(pair, await self._engine.beside(pair), self._settings, self._context, self.metrics)
+
     async def close(self) -> None:
         """Free the engine."""
         await self._engine.close()

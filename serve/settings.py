@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from serve.logs import Form
 from serve.phases import Phase
@@ -41,6 +41,7 @@ class Settings(BaseModel):
     registry: a directory of checkpoint versions; the active one serves, and `checkpoint` only where there is none.
     admin_key: the bearer key that may change checkpoints; without one nobody may over HTTP.
     gate_key: the key that the gate's decisions must be signed with (`GATE_KEY` there); without one unsigned ones do.
+    swap: a second engine beside the first (blue_green), or the new weights in the one that there is (in_place).
     swap_limits_s: seconds that a phase of an activation may take, by its name.
     follow_s: seconds between two looks at the registry, on average; what became active there is activated here.
     trial_policy: a YAML file that says when a candidate on trial is promoted or taken back without being asked.
@@ -63,9 +64,16 @@ class Settings(BaseModel):
     registry: FilePath | None = None
     admin_key: Annotated[SecretStr, Field(min_length=16)] | None = None
     gate_key: SecretStr | None = None
+    swap: Literal["blue_green", "in_place"] = "blue_green"
     swap_limits_s: Annotated[dict[Phase, Annotated[float, Field(gt=0)]], BeforeValidator(_parsed)] = {}
     follow_s: Annotated[float, Field(gt=0)] = 10
     trial_policy: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _adapters_stay(self) -> Settings:
+        if self.swap == "in_place" and self.engine.get("enable_lora"):
+            raise ValueError("in_place changes the weights below adapters; take blue_green with enable_lora")
+        return self
 
 
 def load_settings(environment: Mapping[str, str], file: FilePath | None = None, **given: Any) -> Settings:

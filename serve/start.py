@@ -23,6 +23,7 @@ from serve.registry import Registry
 from serve.replica import Replica
 from serve.router import Router
 from serve.settings import Settings
+from serve.strategy import BlueGreen, InPlace
 from serve.swap import Swap
 from serve.vllm_engine import VllmEngine
 from taxonomy.fingerprint import Fingerprint
@@ -74,7 +75,7 @@ async def start_router(
 
 
 async def load_router(settings: Settings, pair: Pair, metrics: Metrics | None = None) -> Router:
-    """Start an engine on the pair's model, in a thread: what serves meanwhile goes on serving. Raises EngineFailed."""
+    """Start an engine on the pair, in a thread: what serves meanwhile goes on serving. Raises EngineFailed."""
     metrics = metrics or Metrics(CollectorRegistry())
     loading = asyncio.ensure_future(asyncio.to_thread(VllmEngine, pair, settings, metrics.engines))
     try:
@@ -83,7 +84,12 @@ async def load_router(settings: Settings, pair: Pair, metrics: Metrics | None = 
         # A thread cannot be stopped: the engine that it may still bring is closed when it comes.
         loading.add_done_callback(_closed_late)
         raise
-    return Router(pair, engine, settings, engine.context, metrics)
+    if pair.adapter is None:
+        return Router(pair, engine, settings, engine.context, metrics)
+    try:
+        return Router(pair, await engine.beside(pair), settings, engine.context, metrics)
+    finally:
+        await engine.close()
 
 
 def _closed_late(loading: asyncio.Future[VllmEngine]) -> None:
@@ -100,11 +106,13 @@ def swap_of(settings: Settings, active: Active) -> Swap | None:
     if registry is None:
         return None
 
-    def load(pair: Pair) -> asyncio.Future[Router]:
-        return asyncio.ensure_future(load_router(settings, pair, active.metrics))
+    async def load(pair: Pair) -> Router:
+        if active.router.carries(pair):
+            return await active.router.beside(pair)
+        return await load_router(settings, pair, active.metrics)
 
-    limits = {**LIMITS_S, **settings.swap_limits_s}
-    return Swap(active, registry, load, settings.cache.expanduser(), limits)
+    strategy = BlueGreen(load) if settings.swap == "blue_green" else InPlace(active, registry)
+    return Swap(active, registry, strategy, settings.cache.expanduser(), {**LIMITS_S, **settings.swap_limits_s})
 
 
 def admin_of(settings: Settings, active: Active, rules: Rules) -> Admin:

@@ -1,4 +1,4 @@
-"""Activation: a second engine beside the first is loaded, warmed and proven, and only then takes the traffic."""
+"""Activation: another pair is loaded, warmed and proven, and only then takes the traffic."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from serve.pair import Pair, pair_of
 from serve.phases import LIMITS_S, Phase, followed
 from serve.registry import Registry
 from serve.router import Router
+from serve.strategy import Strategy
 from taxonomy.errors import SwapFailed, SwapRefused, TrialEnded
 from taxonomy.fingerprint import Fingerprint
 from taxonomy.labels import CheckpointId
 
 log = logging.getLogger(__name__)
-Load = Callable[[Pair], Awaitable[Router]]
 Try = Callable[[Router], Awaitable[None]]
 """Tries a candidate out on traffic; returns when it is to be the active one, raises TrialEnded when it is not."""
 
@@ -68,16 +68,15 @@ class Swap:
         self,
         active: Active,
         registry: Registry,
-        load: Load,
+        strategy: Strategy,
         cache: FilePath,
         limits_s: Mapping[Phase, float] = LIMITS_S,
     ) -> None:
-        """`load` starts an engine on a pair; it raises EngineFailed, and frees what it began where it is cancelled."""
         self.active = active
         self.registry = registry
         self.phase = Phase.IDLE
         self.report: Report | None = None
-        self._load = load
+        self._strategy = strategy
         self._cache = cache
         self._limits_s = limits_s
 
@@ -98,8 +97,11 @@ class Swap:
                 pair, fingerprint = await asyncio.to_thread(self._checked, target, wish)
             if checked:
                 checked.set()
+            if self._strategy.pauses:
+                async with self._in(Phase.PAUSING):
+                    await self.active.paused()
             async with self._in(Phase.LOADING):
-                new = await self._load(pair)
+                new = await self._strategy.load(pair)
             async with self._in(Phase.WARMING):
                 await new.warm()
             async with self._in(Phase.VERIFYING):
@@ -118,6 +120,11 @@ class Swap:
     def _begin(self, wish: Wish) -> None:
         self.check_idle()
         self.report = Report(wish, self.active.router.pair.checkpoint)
+
+    @property
+    def pauses(self) -> bool:
+        """Whether there is one engine, which cannot answer with two pairs."""
+        return self._strategy.pauses
 
     def check_idle(self) -> None:
         """Raises SwapRefused while an activation is under way."""
@@ -140,7 +147,9 @@ class Swap:
         fingerprint = self.registry.may_serve(target.checkpoint, wish.without_gate)
         taxonomy = self.registry.taxonomy(target.checkpoint)
         with self.registry.reached():
-            return pair_of(str(self.registry.folder(target.checkpoint)), taxonomy, self._cache), fingerprint
+            pair = pair_of(str(self.registry.folder(target.checkpoint)), taxonomy, self._cache)
+            self._strategy.check(pair)
+        return pair, fingerprint
 
     def _recorded(self, target: _Target, wish: Wish) -> None:
         if target.checkpoint == target.instead_of:
@@ -152,7 +161,7 @@ class Swap:
         self.active.metrics.swaps.registry_says(target.checkpoint)
 
     async def _return(self, new: Router | None, error: BaseException) -> None:
-        """The old pair never stopped; what there is of the new one is taken down."""
+        """The old pair answers as before; what there is of the new one is taken down."""
         reason = str(error) or ("the service stops" if isinstance(error, asyncio.CancelledError) else repr(error))
         serving = self.active.router.pair.checkpoint
         outcome = "stopped" if isinstance(error, TrialEnded) else "failed"
@@ -163,7 +172,8 @@ class Swap:
         self._go(Phase.RETURNING)
         if new:
             await self._emptied(new)
-            await self._closed(new)
+        if fault := await self._ended(self._strategy.undo(new)):
+            self._note(reason=f"{reason}; then {fault}")
         self._go(Phase.IDLE)
 
     async def _emptied(self, candidate: Router) -> None:
@@ -183,17 +193,20 @@ class Swap:
             log.warning("%s; %d requests on %s are cut off", error, self.active.running(old), old.pair.checkpoint)
         finally:
             self._go(Phase.RETIRING)
-            await self._closed(old)
+            await self._ended(self._strategy.retire(old))
             self.active.metrics.swaps.ended("active", self.phase)
             self._go(Phase.IDLE)
         return self._note(outcome="active")
 
-    async def _closed(self, router: Router) -> None:
+    async def _ended(self, work: Awaitable[None]) -> str:
+        """What was at fault, for an activation must come to its end: an engine that was killed fails as it likes."""
         try:
             async with asyncio.timeout(self._limits_s[self.phase]):
-                await router.close()
-        except Exception:  # an engine that was killed fails as it likes; the activation must come to its end
-            log.exception("the engine of %s did not close", router.pair.checkpoint)
+                await work
+        except Exception as error:
+            log.exception("activation: a fault while %s", self.phase)
+            return str(error) or repr(error)
+        return ""
 
     @asynccontextmanager
     async def _in(self, phase: Phase) -> AsyncIterator[None]:

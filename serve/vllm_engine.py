@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from copy import copy
+from itertools import count
 from pathlib import Path as FilePath
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ from serve.traces import sent
 from taxonomy.errors import EngineFailed
 
 SCHEDULER: Final = "serve.vllm_scheduler.DecisionScheduler"
+WORKER: Final = "serve.vllm_worker.Reloading"
 AUTOMATON: Final = "route_feedback_automaton"
 """The key of vLLM's `additional_config` under which the scheduler finds the compiled automaton's file."""
 CHUNKS: Final = "route_feedback_chunks"
@@ -42,9 +45,10 @@ class VllmEngine:
     def __init__(self, pair: Pair, settings: Settings, engines: Engines) -> None:
         """Loads the pair's model: about half a minute on a CPU. Raises EngineFailed with vLLM's own words.
 
-        `engines` shows its metrics as long as it is open.
+        Of an adapter it is the base; `beside` adds the adapter. `engines` shows its metrics as long as it is open.
         """
-        self._automaton = pair.automaton
+        self.pair = pair
+        self.lora: Any = None
         self._engines, self._stats = engines, CollectorRegistry()
         self._llm = _started(
             pair.model,
@@ -52,9 +56,13 @@ class VllmEngine:
             worker=_ONE_WORKER,
             stats=self._stats,
             scheduler_cls=SCHEDULER,
+            worker_extension_cls=WORKER,
             async_scheduling=False,
             additional_config={AUTOMATON: str(pair.automaton_file)},
         )
+        # Engines that share this memory; the last to be closed frees it. Adapters have numbers in vLLM.
+        self._sharing = {self}
+        self._numbers = count(1)
         self.context: int = self._llm.model_config.max_model_len
         self.kind = _kind(self._llm.model_config.dtype)
         engines.add(self._stats, pair.checkpoint)
@@ -64,7 +72,7 @@ class VllmEngine:
         from vllm.inputs import TokensPrompt  # noqa: PLC0415
         from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
 
-        forced = self._automaton.walk(task.spelt).forced
+        forced = self.pair.automaton.walk(task.spelt).forced
         try:
             sampling = SamplingParams(
                 temperature=0.0,
@@ -74,8 +82,11 @@ class VllmEngine:
                 output_kind=RequestOutputKind.FINAL_ONLY,
                 extra_args={CHUNKS: task.spelt},
             )
-            prompt = TokensPrompt(prompt_token_ids=[*task.prompt, *forced])
-            async for output in self._llm.generate(prompt, sampling, task.request_id, trace_headers=self._headers()):
+            # Nothing that one checkpoint computed is read by another, whatever becomes of the cache in between.
+            prompt = TokensPrompt(prompt_token_ids=[*task.prompt, *forced], cache_salt=self.pair.checkpoint)
+            async for output in self._llm.generate(
+                prompt, sampling, task.request_id, lora_request=self.lora, trace_headers=self._headers()
+            ):
                 if output.finished:
                     _tell_span(output.metrics)
                     return _decoded(output)
@@ -87,13 +98,54 @@ class VllmEngine:
         """What makes vLLM's own spans, where the settings switch them on, children of ours."""
         return sent() if self._llm.observability_config.otlp_traces_endpoint else None
 
+    async def reload(self, pair: Pair) -> None:
+        try:
+            await self._llm.pause_generation(mode="wait")
+            try:
+                await self._llm.collective_rpc("take_weights", args=(pair.model,))
+            finally:
+                await self._llm.resume_generation()
+        except Exception as error:
+            raise EngineFailed(f"the engine could not load {pair.model}: {_one_line(error)}") from error
+        self.pair = pair
+        self._engines.add(self._stats, pair.checkpoint)
+
+    def carries(self, pair: Pair) -> bool:
+        ours = self.pair.model, self.pair.automaton_file
+        has_room = pair.adapter is None or self._llm.vllm_config.lora_config is not None
+        return has_room and (pair.model, pair.automaton_file) == ours
+
+    async def beside(self, pair: Pair) -> VllmEngine:
+        from vllm.lora.request import LoRARequest  # noqa: PLC0415
+
+        other = copy(self)
+        other.pair, other.lora = pair, None
+        if pair.adapter:
+            if self._llm.vllm_config.lora_config is None:
+                raise EngineFailed(
+                    f'{pair.checkpoint} is an adapter; set ROUTE_FEEDBACK_ENGINE={{"enable_lora": true}}'
+                )
+            other.lora = LoRARequest(pair.checkpoint, next(self._numbers), pair.adapter)
+            try:
+                await self._llm.add_lora(other.lora)
+            except Exception as error:
+                raise EngineFailed(f"the engine could not load {pair.adapter}: {_one_line(error)}") from error
+        self._sharing.add(other)
+        return other
+
     @property
     def is_alive(self) -> bool:
-        return not self._llm.errored
+        return self in self._sharing and not self._llm.errored
 
     async def close(self) -> None:
-        self._engines.remove(self._stats)
-        self._llm.shutdown()
+        if self not in self._sharing:
+            return
+        self._sharing.remove(self)
+        if not self._sharing:
+            self._engines.remove(self._stats)
+            self._llm.shutdown()
+        elif self.lora and not self._llm.errored:
+            await self._llm.remove_lora(self.lora.lora_int_id)
 
 
 def _decoded(output: Any) -> Decoded:

@@ -27,7 +27,8 @@ MANIFEST: Final = "manifest.json"
 class Manifest(BaseModel):
     """What the service must know of a checkpoint and can check.
 
-    version: hash of the files. files: SHA-256 of each. data: hash and size of each data set by its role.
+    version: hash of the files. files: SHA-256 of each. adapter_of: the version whose weights these are to be added to.
+    data: hash and size of each data set by its role.
     scores: what was measured, by name. training: how long it took and on what.
     calibration: what its probabilities are worth. decision: what the gate said of it.
     fingerprint: how the engine proves that it serves this.
@@ -41,6 +42,7 @@ class Manifest(BaseModel):
     prompt: str
     prompt_style: PromptStyle
     base_model: str | None
+    adapter_of: CheckpointId | None = None
     recipe: dict[str, Any]
     data: dict[str, dict[str, Any]]
     training: dict[str, Any] = Field(default_factory=dict)

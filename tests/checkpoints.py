@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_torch
+from safetensors.torch import save_file as save_torch
 
 from serve.engine import Choose, ScriptedEngine
 from serve.fingerprint import record
@@ -19,6 +23,7 @@ from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint import Manifest, hashes, publish, read_manifest, version_of
 from taxonomy.decision import Decision, Verdict, evidence_of
 from taxonomy.errors import EngineFailed
+from taxonomy.tree import Taxonomy
 
 PROMOTED = Verdict.PROMOTE
 WEIGHTS = "model.safetensors"
@@ -31,15 +36,39 @@ def unpublished(folder: Path, seed: int) -> Path:
     return folder
 
 
-def published(folder: Path, gate: Verdict | None = None, **changed: Any) -> Manifest:
-    """The manifest of what stands in a folder, written; what is not given is as in the bundled one."""
+def published(folder: Path, gate: Verdict | None = None, base: Manifest | None = None, **changed: Any) -> Manifest:
+    """The manifest of what stands in a folder, written; what is not given is as in the base, or in the bundled one."""
     files = hashes(folder)
-    bundled = read_manifest(BUNDLED_CHECKPOINT)
-    manifest = Manifest.model_validate(bundled.model_dump() | {"version": version_of(files), "files": files} | changed)
+    base = base or read_manifest(BUNDLED_CHECKPOINT)
+    manifest = Manifest.model_validate(base.model_dump() | {"version": version_of(files), "files": files} | changed)
     if gate:
         manifest = manifest.model_copy(update={"decision": decided(manifest, gate)})
     publish(folder, manifest)
     return manifest
+
+
+def adapted(
+    small: Path, merged: Path, base: Path = BUNDLED_CHECKPOINT, rank: int = 8, alpha: int = 16
+) -> tuple[Path, Path]:
+    """An adapter as PEFT saves it, of a checkpoint, and the weights of both added up, in float32."""
+    shutil.copytree(base, merged)
+    weights = {name: tensor.float() for name, tensor in load_torch(merged / WEIGHTS).items()}
+    generator = torch.Generator().manual_seed(3)
+    parts: dict[str, torch.Tensor] = {}
+    for name in [name for name in weights if "_proj" in name]:
+        rows, columns = weights[name].shape
+        down = torch.randn(rank, columns, generator=generator) / columns**0.5
+        up = torch.randn(rows, rank, generator=generator) * weights[name].std() * 0.4
+        stem = f"base_model.model.{name.removesuffix('.weight')}"
+        parts |= {f"{stem}.lora_A.weight": down.bfloat16(), f"{stem}.lora_B.weight": up.bfloat16()}
+        weights[name] += alpha / rank * up.bfloat16().float() @ down.bfloat16().float()
+    save_torch(weights, merged / WEIGHTS, {"format": "pt"})
+    small.mkdir()
+    save_torch(parts, small / "adapter_model.safetensors", {"format": "pt"})
+    targets = sorted({name.split(".")[-2] for name in weights if "_proj" in name})
+    config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": rank, "lora_alpha": alpha, "target_modules": targets}
+    (small / "adapter_config.json").write_text(json.dumps(config | {"lora_dropout": 0.0, "bias": "none"}))
+    return small, merged
 
 
 def decided(manifest: Manifest, verdict: Verdict) -> Decision:
@@ -75,8 +104,12 @@ def router_on(pair: Pair, settings: Settings, choose: Choose | None = None) -> R
     return Router(pair, engine, settings, context=32_768)
 
 
-async def proven(folder: Path, settings: Settings, gate: Verdict | None = PROMOTED) -> Manifest:
-    """Publish a folder with its fingerprint and the gate's record."""
-    published(folder)
-    pair = pair_of(str(folder), bundled_taxonomy(), settings.cache)
-    return published(folder, fingerprint=await record(router_on(pair, settings)), gate=gate)
+async def proven(
+    folder: Path, settings: Settings, gate: Verdict | None = PROMOTED, taxonomy: Taxonomy | None = None
+) -> Manifest:
+    """Publish a folder with its fingerprint and the gate's record, for the bundled taxonomy where none is given."""
+    taxonomy = taxonomy or bundled_taxonomy()
+    published(folder, taxonomy=taxonomy.version)
+    pair = pair_of(str(folder), taxonomy, settings.cache)
+    fingerprint = await record(router_on(pair, settings))
+    return published(folder, fingerprint=fingerprint, gate=gate, taxonomy=taxonomy.version)

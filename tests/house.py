@@ -16,6 +16,7 @@ from serve.registry import Registry
 from serve.replica import Replica
 from serve.router import Router
 from serve.settings import Settings
+from serve.strategy import BlueGreen, InPlace
 from serve.swap import Swap
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.errors import EngineFailed
@@ -39,6 +40,7 @@ class Engine(ScriptedEngine):
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.decoded, self.closed = 0, False
+        self.reloads: list[CheckpointId] = []
 
     async def decode(self, task: Task) -> Decoded:
         if self.closed:
@@ -48,8 +50,12 @@ class Engine(ScriptedEngine):
         self.decoded += 1
         return await super().decode(task)
 
+    async def reload(self, pair: Pair) -> None:
+        self.reloads.append(pair.checkpoint)
+        self._choose = choosing(Path(pair.model) / WEIGHTS)
+
     async def close(self) -> None:
-        self.closed = True
+        self.closed, self.is_alive = True, False
 
 
 class House:
@@ -70,7 +76,8 @@ class House:
         self.routers[pair.checkpoint] = Router(pair, self.engines[pair.checkpoint], self.settings, 32_768, metrics)
         return self.routers[pair.checkpoint]
 
-    def swapping(self, load: Callable[[Pair], Awaitable[Router]], **limits_s: float) -> Swap:
+    def swapping(self, load: Callable[[Pair], Awaitable[Router]] | None, **limits_s: float) -> Swap:
+        """In place where nothing loads a second engine."""
         phases = self.phases
 
         class Traced(Swap):
@@ -79,7 +86,8 @@ class House:
                 phases.append(phase)
 
         limits = {**LIMITS_S, **{Phase(name): seconds for name, seconds in limits_s.items()}}
-        return Traced(self.active, self.registry, load, self.settings.cache, limits)
+        strategy = BlueGreen(load) if load else InPlace(self.active, self.registry)
+        return Traced(self.active, self.registry, strategy, self.settings.cache, limits)
 
     def replica(self, swap: Swap | None = None, rules: Rules = USUAL) -> Replica:
         """The house among those that share its registry."""
@@ -89,6 +97,7 @@ class House:
         return self.router(pair)
 
     async def ask(self) -> tuple[CheckpointId, object]:
+        await self.active.passed()
         with self.active.borrowed() as router:
             return router.pair.checkpoint, await router.route(COMMENT)
 

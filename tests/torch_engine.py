@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from serve.engine import Decoded, Task
+from serve.engine import Decoded, SinglePair, Task
 from taxonomy.automaton import Automaton
 from taxonomy.errors import EngineFailed
 
 
-class TorchEngine:
+class TorchEngine(SinglePair):
     """Raises EngineFailed where the weights cannot be loaded."""
 
     is_alive = True
@@ -40,6 +40,3 @@ class TorchEngine:
             logprobs.append(float(among[best]))
             tokens += [allowed[best], *walk.decide(allowed[best])]
         return Decoded(tuple(decided), tuple(logprobs))
-
-    async def close(self) -> None:
-        """The weights go with the last reference."""

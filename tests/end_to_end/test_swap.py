@@ -1,11 +1,18 @@
-"""One swap of real engines under load: nothing fails, each answer is a fresh engine's of the version that it names."""
+"""Swaps of real engines under load: nothing fails, each answer is a fresh engine's of the version that it names."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -13,44 +20,168 @@ from safetensors.torch import load_file, save_file
 from serve.active import Active
 from serve.answer import Answer
 from serve.fingerprint import record, verify
-from serve.pair import pair_of
+from serve.pair import Pair, pair_of
+from serve.phases import Phase
 from serve.registry import Registry
+from serve.router import Router
 from serve.settings import BUNDLED_CHECKPOINT, Settings
-from serve.start import load_router, start_router, swap_of
-from serve.swap import Wish
+from serve.start import start_router, swap_of
+from serve.swap import Report, Swap, Wish
+from taxonomy.adapter import adapter_of
 from taxonomy.bundled import bundled_taxonomy
-from taxonomy.errors import FingerprintDiffers
+from taxonomy.errors import EngineFailed, FingerprintDiffers
 from taxonomy.labels import CheckpointId
-from tests.checkpoints import PROMOTED, WEIGHTS, published
-from tests.conftest import Live
+from tests.checkpoints import PROMOTED, WEIGHTS, adapted, published
+from tests.torch_engine import TorchEngine
 
+T = TypeVar("T")
+Strategy = Literal["in_place", "blue_green"]
 CLIENTS = 16
+START_S = 300
 COMMENTS = [
     "It came late, and the app crashes.",
     "Nachts ist das Bild unscharf.",
     "Love it! The battery lasts for weeks.",
 ]
+Given = tuple[CheckpointId, int, Answer]
 
 
-def changed(folder: Path, factor: float) -> Path:
-    """The bundled checkpoint with one matrix scaled: other answers, or the same with other probabilities."""
+class Stage(NamedTuple):
+    """Engines on a loop of their own: two checkpoints, an adapter of the second, and what serves of them."""
+
+    loop: asyncio.AbstractEventLoop
+    settings: Settings
+    registry: Registry
+    active: Active
+    one: CheckpointId
+    two: CheckpointId
+    adapter: CheckpointId
+    fresh: dict[CheckpointId, list[Answer]]
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(START_S)
+
+    @property
+    def engine(self) -> Any:
+        return self.active.router._engine
+
+    @property
+    def core(self) -> set[int]:
+        """The process that decodes."""
+        return {process.pid for process in self.engine._llm.engine_core.resources.engine_manager.processes}
+
+    @property
+    def serving(self) -> CheckpointId:
+        return self.active.router.pair.checkpoint
+
+    def swap(self, strategy: Strategy) -> Swap:
+        """A second engine has room for adapters."""
+        lora = {"enable_lora": True, "max_lora_rank": 8} if strategy == "blue_green" else {}
+        settings = self.settings.model_copy(update={"swap": strategy, "engine": self.settings.engine | lora})
+        swap = swap_of(settings, self.active)
+        assert swap
+        return swap
+
+    def pair(self, checkpoint: CheckpointId) -> Pair:
+        return pair_of(str(self.registry.folder(checkpoint)), bundled_taxonomy(), self.settings.cache)
+
+    def proves(self, checkpoint: CheckpointId) -> None:
+        """The service serves this version, verified, and answers with it."""
+        assert self.serving == self.registry.read().active == checkpoint
+        fingerprint = self.registry.manifest(checkpoint).fingerprint
+        assert fingerprint
+        self.run(verify(self.active.router, fingerprint))
+
+    def ensure(self, checkpoint: CheckpointId, strategy: Strategy = "in_place") -> None:
+        """What a test begins with, whatever the one before left."""
+        if self.serving != checkpoint:
+            self.run(self.swap(strategy).activate(Wish(checkpoint, "test")))
+
+
+def changed(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> Path:
+    """The bundled checkpoint with other weights."""
     shutil.copytree(BUNDLED_CHECKPOINT, folder)
     weights = load_file(folder / WEIGHTS)
-    weights["model.layers.1.mlp.down_proj.weight"] *= factor
+    change(weights)
     save_file(weights, folder / WEIGHTS, {"format": "pt"})
+    published(folder)
     return folder
 
 
-async def recorded(folder: Path, settings: Settings) -> tuple[CheckpointId, list[Answer]]:
-    """Publish with a fingerprint from a fresh engine, and keep what that engine answers."""
-    published(folder)
+def turned(weights: dict[str, torch.Tensor]) -> None:
+    """Other answers."""
+    weights["model.layers.1.mlp.down_proj.weight"] *= -1
+
+
+async def started(folder: Path, settings: Settings) -> tuple[Router, list[Answer]]:
+    """A fresh engine, its fingerprint in the manifest, and what it answers."""
     router = await start_router(settings, pair_of(str(folder), bundled_taxonomy(), settings.cache))
+    published(folder, fingerprint=await record(router), gate=PROMOTED)
+    return router, [await router.route(comment) for comment in COMMENTS]
+
+
+async def set_up(folder: Path, settings: Settings, loop: asyncio.AbstractEventLoop) -> Stage:
+    a, b = changed(folder / "a", dict.copy), changed(folder / "b", turned)
+    registry = Registry(folder / "registry")
+    other, answers = await started(b, settings)
+    await other.close()
+    two = registry.add(b, bundled_taxonomy(), "test").version
+    fresh = {two: answers}
+    router, answers = await started(a, settings)
+    one = registry.add(a, bundled_taxonomy(), "test").version
+    fresh[one] = answers
+    registry.activate(one, None, "test")
+    at_home = pair_of(str(registry.folder(one)), bundled_taxonomy(), settings.cache)
+    active = Active(await router.beside(at_home))
+    await router.close()
+    adapter = await recorded_adapter(folder, registry, two, settings)
+    return Stage(loop, settings, registry, active, one, two, adapter, fresh)
+
+
+async def recorded_adapter(folder: Path, registry: Registry, base: CheckpointId, settings: Settings) -> CheckpointId:
+    """Its fingerprint comes from the weights added up, under transformers: vLLM has no part in what it must give."""
+    small, merged = adapted(folder / "adapter", folder / "merged", registry.folder(base))
+    manifest = adapter_of(small, registry.manifest(base))
+    pair = pair_of(str(registry.folder(base)), bundled_taxonomy(), settings.cache)
+    reference = Router(pair, TorchEngine(pair.automaton, merged), settings, context=32_768)
+    published(small, PROMOTED, manifest, fingerprint=await record(reference))
+    return registry.add(small, bundled_taxonomy(), "test").version
+
+
+@pytest.fixture(scope="module")
+def stage(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("stage")
+    settings = settings.model_copy(update={"registry": folder / "registry"})
+    (folder / "registry").mkdir()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="stage")
+    thread.start()
+    stage = asyncio.run_coroutine_threadsafe(set_up(folder, settings, loop), loop).result(START_S)
+    yield stage
+    stage.run(stage.active.router.close())
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(60)
+
+
+@asynccontextmanager
+async def under_load(stage: Stage) -> AsyncIterator[list[Given]]:
+    """Sixteen clients; a request of theirs that fails fails the test."""
+    answers: list[Given] = []
+    over = asyncio.Event()
+
+    async def client(number: int) -> None:
+        at = number % len(COMMENTS)
+        while not over.is_set():
+            await stage.active.passed()
+            with stage.active.borrowed() as router:
+                answers.append((router.pair.checkpoint, at, await router.route(COMMENTS[at])))
+
+    clients = [asyncio.create_task(client(number)) for number in range(CLIENTS)]
     try:
-        fingerprint = await record(router)
-        answers = [await router.route(comment) for comment in COMMENTS]
+        yield answers
     finally:
-        await router.close()
-    return published(folder, fingerprint=fingerprint, gate=PROMOTED).version, answers
+        over.set()
+        await asyncio.gather(*clients)
 
 
 def alike(one: Answer, other: Answer) -> bool:
@@ -62,62 +193,186 @@ def alike(one: Answer, other: Answer) -> bool:
     )
 
 
-def test_a_swap_under_load_fails_no_request_and_mixes_no_answer(settings: Settings, tmp_path: Path) -> None:
-    settings = settings.model_copy(update={"registry": tmp_path / "registry"})
-    folders = [changed(tmp_path / name, factor) for name, factor in (("a", 1.0), ("b", -1.0))]
+def swapped_under_load(stage: Stage, strategy: Strategy, *versions: CheckpointId) -> None:
+    async def main() -> list[Given]:
+        async with under_load(stage) as answers:
+            for version in versions:
+                assert (await stage.swap(strategy).activate(Wish(version, "test"))).outcome == "active"
+                await asyncio.sleep(1)
+            return answers
 
-    async def main() -> None:
-        fresh = dict([await recorded(folder, settings) for folder in folders])
-        registry = Registry(tmp_path / "registry")
-        one, two = (registry.add(folder, bundled_taxonomy(), "test").version for folder in folders)
-        assert fresh[one] != fresh[two]
-        registry.activate(one, None, "test")
-        pair = pair_of(str(registry.folder(one)), bundled_taxonomy(), settings.cache)
-        active = Active(await start_router(settings, pair, registry.manifest(one).fingerprint))
-        swap = swap_of(settings, active)
-        assert swap
-        answers: list[tuple[CheckpointId, int, Answer]] = []
-        over = asyncio.Event()
-
-        async def client(number: int) -> None:
-            at = number % len(COMMENTS)
-            while not over.is_set():
-                with active.borrowed() as router:
-                    answers.append((router.pair.checkpoint, at, await router.route(COMMENTS[at])))
-
-        clients = [asyncio.create_task(client(number)) for number in range(CLIENTS)]
-        try:
-            assert (await swap.activate(Wish(two, "test"))).outcome == "active"
-            await asyncio.sleep(1)
-        finally:
-            over.set()
-            await asyncio.gather(*clients)
-            await active.router.close()
-        assert {name for name, _, _ in answers} == {one, two}
-        assert [name for name, at, answer in answers if not alike(answer, fresh[name][at])] == []
-
-    asyncio.run(main())
+    before = stage.serving
+    answers = stage.run(main())
+    assert {name for name, _, _ in answers} == {before, *versions}
+    known = [(name, at, answer) for name, at, answer in answers if name in stage.fresh]
+    assert [name for name, at, answer in known if not alike(answer, stage.fresh[name][at])] == []
+    stage.proves(versions[-1])
 
 
-def test_one_bit_flipped_in_one_tensor_is_seen_through_the_engine(
-    live: Live, settings: Settings, tmp_path: Path
+def test_the_two_checkpoints_and_the_adapter_answer_differently(stage: Stage) -> None:
+    assert not alike(stage.fresh[stage.one][0], stage.fresh[stage.two][0])
+    fingerprints = [stage.registry.manifest(name).fingerprint for name in (stage.one, stage.two, stage.adapter)]
+    assert len({f.probes for f in fingerprints if f}) == 3
+
+
+def test_weights_that_change_in_place_under_load_are_those_of_a_fresh_engine(stage: Stage) -> None:
+    stage.ensure(stage.one)
+    swapped_under_load(stage, "in_place", stage.two, stage.one)
+
+
+def test_the_reload_that_reports_success_and_keeps_packed_copies_is_refused(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """VLLM's own, on a CPU: it serves neither checkpoint. Then the old one is restored, by ours."""
+    stage.ensure(stage.one)
+    ours = stage.engine.reload
+
+    async def plain(pair: Pair) -> None:
+        if pair.checkpoint != stage.two:
+            await ours(pair)
+            return
+        await stage.engine._llm.pause_generation(mode="wait")
+        await stage.engine._llm.collective_rpc("reload_weights", kwargs={"weights_path": pair.model})
+        await stage.engine._llm.resume_generation()
+
+    monkeypatch.setattr(stage.engine, "reload", plain)
+    with pytest.raises(FingerprintDiffers):
+        stage.run(stage.swap("in_place").activate(Wish(stage.two, "test")))
+    stage.proves(stage.one)
+
+
+@pytest.mark.parametrize("fault", ["cut off", "another shape"])
+def test_weights_that_cannot_be_loaded_in_place_leave_the_old_ones_restored(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: str
+) -> None:
+    """The file is spoilt after it was checked."""
+    stage.ensure(stage.one)
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(stage.registry.folder(stage.two), spoilt)
+    if fault == "cut off":
+        (spoilt / WEIGHTS).write_bytes((spoilt / WEIGHTS).read_bytes()[:-1000])
+    else:
+        weights = load_file(spoilt / WEIGHTS)
+        weights["model.layers.1.self_attn.v_proj.weight"] = weights["model.layers.1.mlp.up_proj.weight"].clone()
+        save_file(weights, spoilt / WEIGHTS, {"format": "pt"})
+    ours = stage.engine._llm.collective_rpc
+
+    async def reading(method: str, *, args: tuple[str]) -> object:
+        (folder,) = args
+        return await ours(method, args=(str(spoilt) if stage.two in folder else folder,))
+
+    monkeypatch.setattr(stage.engine._llm, "collective_rpc", reading)
+    with pytest.raises(EngineFailed, match="could not load"):
+        stage.run(stage.swap("in_place").activate(Wish(stage.two, "test")))
+    stage.proves(stage.one)
+
+
+def test_one_bit_flipped_in_one_tensor_is_seen_through_the_engine(stage: Stage, tmp_path: Path) -> None:
     """The highest bit of an exponent; the hashes of the files are made anew, so that only the engine can tell."""
-    assert live.router
-    fingerprint = live.run(record(live.router))
-    assert live.run(verify(live.router, fingerprint)) <= fingerprint.spread + 1e-3
-    folder = changed(tmp_path / "flipped", 1.0)
-    weights = load_file(folder / WEIGHTS)
-    weights["model.layers.0.self_attn.v_proj.weight"].view(torch.int16).view(-1)[0] ^= 0x4000
-    save_file(weights, folder / WEIGHTS, {"format": "pt"})
-    published(folder)
+    stage.ensure(stage.one)
+
+    def flip(weights: dict[str, torch.Tensor]) -> None:
+        weights["model.layers.0.self_attn.v_proj.weight"].view(torch.int16).view(-1)[0] ^= 0x4000
+
+    folder = changed(tmp_path / "flipped", flip)
+    fingerprint = stage.registry.manifest(stage.one).fingerprint
+    assert fingerprint
 
     async def flipped() -> None:
-        router = await load_router(settings, pair_of(str(folder), bundled_taxonomy(), settings.cache))
+        pair = pair_of(str(folder), bundled_taxonomy(), stage.settings.cache)
+        old = stage.active.router
         try:
-            await verify(router, fingerprint)
+            await verify(await old.reloaded(pair), fingerprint)
         finally:
-            await router.close()
+            await old.reloaded(old.pair)
 
     with pytest.raises(FingerprintDiffers):
-        asyncio.run(flipped())
+        stage.run(flipped())
+    stage.proves(stage.one)
+
+
+def cores() -> set[int]:
+    return {each.pid for each in psutil.Process().children(recursive=True) if "EngineCore" in each.name()}
+
+
+async def killed_when(victims: Callable[[], set[int]]) -> None:
+    """`kill -9`, as soon as there is one."""
+    while not (found := victims()):  # noqa: ASYNC110 (the system tells of no process by itself)
+        await asyncio.sleep(0.05)
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_new_engine_that_is_killed_while_it_loads_leaves_the_old_one_serving(stage: Stage) -> None:
+    stage.ensure(stage.one)
+    old = cores()
+
+    async def main() -> None:
+        swap = stage.swap("blue_green")
+        async with under_load(stage) as answers:
+            killing = asyncio.create_task(killed_when(lambda: cores() - old))
+            with pytest.raises(EngineFailed, match="could not start"):
+                await swap.activate(Wish(stage.two, "test"))
+            await killing
+        assert {name for name, _, _ in answers} == {stage.one}
+        assert swap.report
+        assert swap.report.broke_off is Phase.LOADING
+
+    stage.run(main())
+    stage.proves(stage.one)
+
+
+def test_an_old_engine_that_is_killed_while_it_drains_leaves_the_new_one_serving(stage: Stage) -> None:
+    """A swap of two engines under load, with `kill -9` at its end: what is still on the old one fails, with words."""
+    stage.ensure(stage.one)
+    old = stage.core
+
+    async def main() -> Report:
+        swap = stage.swap("blue_green")
+        started: list[asyncio.Task[Answer]] = []
+
+        async def ask() -> Answer:
+            with stage.active.borrowed() as router:
+                return await router.route(" ".join(COMMENTS * 6))
+
+        async def kill() -> None:
+            while swap.phase is not Phase.VERIFYING:  # noqa: ASYNC110 (what is polled is what the API shows)
+                await asyncio.sleep(0.01)
+            started.extend(asyncio.create_task(ask()) for _ in range(200))
+            await killed_when(lambda: old if swap.phase is Phase.DRAINING else set())
+
+        async with under_load_until_shift(stage, swap):
+            killing = asyncio.create_task(kill())
+            report = await swap.activate(Wish(stage.two, "test"))
+            await killing
+        failed = [e for e in await asyncio.gather(*started, return_exceptions=True) if isinstance(e, BaseException)]
+        assert failed
+        assert all(isinstance(error, EngineFailed) for error in failed)
+        return report
+
+    report = stage.run(main())
+    assert report.outcome == "active"
+    stage.proves(stage.two)
+
+
+@asynccontextmanager
+async def under_load_until_shift(stage: Stage, swap: Swap) -> AsyncIterator[None]:
+    """Clients that fail on nothing for as long as both engines live."""
+
+    async def client(number: int) -> None:
+        at = number % len(COMMENTS)
+        while swap.phase not in {Phase.VERIFYING, Phase.SHIFTING, Phase.DRAINING, Phase.RETIRING}:
+            with stage.active.borrowed() as router:
+                name, answer = router.pair.checkpoint, await router.route(COMMENTS[at])
+            assert alike(answer, stage.fresh[name][at])
+
+    clients = [asyncio.create_task(client(number)) for number in range(CLIENTS)]
+    yield
+    await asyncio.gather(*clients)
+
+
+def test_an_adapter_is_loaded_beside_its_base_under_load_without_another_engine(stage: Stage) -> None:
+    stage.ensure(stage.two, "blue_green")
+    engines = cores()
+    swapped_under_load(stage, "blue_green", stage.adapter, stage.two)
+    assert cores() == engines

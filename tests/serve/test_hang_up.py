@@ -8,13 +8,13 @@ from typing import Any
 
 from serve.active import Active
 from serve.app import create_app
-from serve.engine import Decoded, Task
+from serve.engine import Decoded, SinglePair, Task
 from serve.pair import Pair
 from serve.router import Router
 from serve.settings import load_settings
 
 
-class Endless:
+class Endless(SinglePair):
     """An engine that never answers, and knows how it ended."""
 
     is_alive = True

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from serve.active import Active
 from serve.app import create_app
-from serve.engine import Decoded, Engine, ScriptedEngine, Task
+from serve.engine import Decoded, Engine, ScriptedEngine, SinglePair, Task
 from serve.metrics import LATENCY_S, MOST_VALUES, OTHER, Metrics
 from serve.outcomes import EXPECTED, outcome_of
 from serve.pair import Pair
@@ -32,7 +32,7 @@ Read = Callable[..., float]
 NAME = "route_feedback_"
 
 
-class Failing:
+class Failing(SinglePair):
     """An engine that ends every comment with what it was given."""
 
     def __init__(self, end: Decoded | Exception) -> None:
@@ -43,9 +43,6 @@ class Failing:
         if isinstance(self._end, Exception):
             raise self._end
         return self._end
-
-    async def close(self) -> None:
-        """Nothing is held."""
 
 
 def app_with(pair: Pair, engine: Engine, **settings: Any) -> tuple[TestClient, Metrics]:

@@ -27,6 +27,11 @@ def test_given_beats_environment_beats_file_beats_default(tmp_path: Path) -> Non
         ({"ROUTE_FEEDBACK_PORT": "x"}, "", "ROUTE_FEEDBACK_PORT: Input should be a valid integer"),
         ({"ROUTE_FEEDBACK_ENGINE": "{"}, "", "ROUTE_FEEDBACK_ENGINE: Value error, not JSON"),
         ({"ROUTE_FEEDBACK_ENGINE": "[1]"}, "", "ROUTE_FEEDBACK_ENGINE: Input should be a valid dictionary"),
+        (
+            {"ROUTE_FEEDBACK_SWAP": "in_place", "ROUTE_FEEDBACK_ENGINE": '{"enable_lora": true}'},
+            "",
+            "in_place changes the weights below adapters",
+        ),
         ({}, "prot: 1", "ROUTE_FEEDBACK_PROT: Extra inputs"),
         ({}, "- a", "settings file"),
         ({}, "a: {", "settings file"),

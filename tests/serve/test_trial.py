@@ -423,3 +423,10 @@ def test_of_trials_that_end_at_once_each_is_kept(house: House) -> None:
     for _ in range(3):
         asyncio.run(test())
     assert len(kept(house.registry)) == 3
+
+
+def test_where_there_is_one_engine_no_trial_is_begun(house: House) -> None:
+    replica = house.replica(house.swapping(None))
+    with pytest.raises(SwapRefused, match="in_place has one"):
+        asyncio.run(replica.try_out(Wish(house.two, "ada"), Plan("canary", 0.1)))
+    assert house.phases == []

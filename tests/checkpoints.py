@@ -58,7 +58,7 @@ def adapted(
     for name in [name for name in weights if "_proj" in name]:
         rows, columns = weights[name].shape
         down = torch.randn(rank, columns, generator=generator) / columns**0.5
-        up = torch.randn(rows, rank, generator=generator) * weights[name].std() * 0.4
+        up = torch.randn(rows, rank, generator=generator) * weights[name].std() * 0.25
         stem = f"base_model.model.{name.removesuffix('.weight')}"
         parts |= {f"{stem}.lora_A.weight": down.bfloat16(), f"{stem}.lora_B.weight": up.bfloat16()}
         weights[name] += alpha / rank * up.bfloat16().float() @ down.bfloat16().float()

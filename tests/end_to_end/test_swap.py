@@ -109,8 +109,9 @@ def changed(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -
 
 
 def turned(weights: dict[str, torch.Tensor]) -> None:
-    """Other answers."""
+    """Other answers; the embedding, which the output layer shares, is another too."""
     weights["model.layers.1.mlp.down_proj.weight"] *= -1
+    weights["model.embed_tokens.weight"] *= 1.25
 
 
 async def started(folder: Path, settings: Settings) -> tuple[Router, list[Answer]]:
@@ -189,7 +190,7 @@ def alike(one: Answer, other: Answer) -> bool:
         return False
     pairs = zip(one.segments, other.segments, strict=True)
     return all(
-        a.confidence[name] == pytest.approx(b.confidence[name], abs=1e-2) for a, b in pairs for name in a.confidence
+        a.confidence[name] == pytest.approx(b.confidence[name], abs=2e-2) for a, b in pairs for name in a.confidence
     )
 
 
@@ -253,7 +254,9 @@ def test_weights_that_cannot_be_loaded_in_place_leave_the_old_ones_restored(
         (spoilt / WEIGHTS).write_bytes((spoilt / WEIGHTS).read_bytes()[:-1000])
     else:
         weights = load_file(spoilt / WEIGHTS)
-        weights["model.layers.1.self_attn.v_proj.weight"] = weights["model.layers.1.mlp.up_proj.weight"].clone()
+        weights["model.layers.1.self_attn.v_proj.weight"] = weights["model.layers.1.self_attn.v_proj.weight"][
+            :, :100
+        ].contiguous()
         save_file(weights, spoilt / WEIGHTS, {"format": "pt"})
     ours = stage.engine._llm.collective_rpc
 

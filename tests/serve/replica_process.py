@@ -24,6 +24,7 @@ from serve.replica import Replica
 from serve.router import Router
 from serve.settings import load_settings
 from serve.start import first_pair
+from serve.strategy import BlueGreen
 from serve.swap import Swap
 from tests.checkpoints import router_on
 
@@ -53,7 +54,7 @@ async def _serving(root: Path, cache: Path, name: str, load_s: float, address: C
         _note(root.parent / "loads", f"-{name}")
         return router
 
-    replica = Replica(Swap(active, registry, load, cache), Lease(registry, name, seconds=10), USUAL)
+    replica = Replica(Swap(active, registry, BlueGreen(load), cache), Lease(registry, name, seconds=10), USUAL)
     app = create_app(active, Admin(replica, settings.admin_key, Follower(replica, every_s=0.2)))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     serving = asyncio.create_task(server.serve())

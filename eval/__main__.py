@@ -11,11 +11,13 @@ from eval.drift import add_drift
 from eval.gate import add_gate
 from eval.general_commands import add_general
 from eval.report_files import add_report
+from eval.run import add_run
 from eval.served import add_served
 from eval.voc import add_seed_compat, add_voc
 from taxonomy import program
 
 COMMANDS = {
+    "run": (add_run, "all of it: decode, calibrate, score, compare, report"),
     "voc": (add_voc, "scores of a predictions file"),
     "seed-compat": (add_seed_compat, "the study's own scores, for comparison with its table"),
     "compare": (add_compare, "two sets of predictions: the difference, its bounds, and what the sample could show"),

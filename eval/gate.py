@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.stats import norm
 
+from eval.paired import Drop, drop_of
 from taxonomy import program
 from taxonomy.calibration import Probability
 from taxonomy.checkpoint import Manifest, publish, read_manifest, verify
@@ -74,7 +75,7 @@ def _findings(candidate: Manifest, baseline: Manifest, policy: Policy) -> Iterat
         yield _general(name, candidate.scores, baseline.scores, policy)
     yield _violations(candidate.scores, policy)
     if policy.fingerprint:
-        yield _fingerprint(candidate.scores)
+        yield _fingerprint(candidate)
     yield _calibration(candidate, policy)
 
 
@@ -95,25 +96,43 @@ def _leaf(candidate: Manifest, baseline: Manifest, policy: Policy) -> Finding:
 
 
 def _general(name: str, candidate: dict[str, Any], baseline: dict[str, Any], policy: Policy) -> Finding:
-    """The drop's one-sided bound, as of two independent samples: of the same questions it is too wide, never too narrow
-    where good answers go together.
+    """Pair by pair where both manifests keep which of the same questions were right; else as independent samples, whose
+    bound is too wide where good answers go together.
     """
     check, path = f"general.{name}", ("general", *name.split("."))
     sides = [[_figure(scores, *path, key) for key in ("value", "stderr", "count")] for scores in (baseline, candidate)]
     (before, error_before, asked_before), (after, error_after, asked_after) = sides
     if before is None or after is None or error_before is None or error_after is None:
         return _not_measured(check, f"{name} of both with its error", None, policy.general_drop)
-    drop = before - after
-    spread = float(norm.ppf(policy.confidence)) * (error_before**2 + error_after**2) ** 0.5
-    said = f"{name} went from {before:.4f} to {after:.4f}: a drop of {drop:.4f}, at most {drop + spread:.4f}"
-    if asked_before != asked_after:
-        verdict, said = Verdict.HOLD, f"{said}, but of {asked_before} and {asked_after} questions"
-    elif drop >= policy.general_drop:
+    if asked_before != asked_after or _asked(baseline, *path) != _asked(candidate, *path):
+        reason = f"{name} was not measured on the same questions ({asked_before:.0f} and {asked_after:.0f})"
+        return _finding(check, Verdict.HOLD, None, policy.general_drop, reason)
+    if pairs := drop_of(name, candidate, baseline, policy.confidence):
+        drop, upper, how = pairs.drop, pairs.upper, _paired(pairs)
+    else:
+        drop, how = before - after, "as independent samples"
+        upper = drop + float(norm.ppf(policy.confidence)) * (error_before**2 + error_after**2) ** 0.5
+    if drop >= policy.general_drop:
         verdict = Verdict.REJECT
     else:
-        verdict = Verdict.PROMOTE if drop + spread < policy.general_drop else Verdict.HOLD
+        verdict = Verdict.PROMOTE if upper < policy.general_drop else Verdict.HOLD
+    said = f"{name} went from {before:.4f} to {after:.4f}: a drop of {drop:.4f}, at most {upper:.4f} ({how})"
     wanted = f"wanted: below {policy.general_drop} at {policy.confidence:.0%}"
-    return _finding(check, verdict, drop + spread, policy.general_drop, f"{said}; {wanted}")
+    return _finding(check, verdict, upper, policy.general_drop, f"{said}; {wanted}")
+
+
+def _asked(scores: dict[str, Any], *path: str) -> Any:
+    """The hash of a benchmark's questions; None where it is not kept."""
+    try:
+        return scores[path[0]][path[1]].get("asked")
+    except (KeyError, IndexError, AttributeError):
+        return None
+
+
+def _paired(pairs: Drop) -> str:
+    test = pairs.test
+    p = "no difference" if test.p is None else f"McNemar p {test.p:.4f}"
+    return f"{pairs.asked} pairs: {test.only_baseline} lost, {test.only_candidate} gained, {p}"
 
 
 def _violations(scores: dict[str, Any], policy: Policy) -> Finding:
@@ -125,13 +144,18 @@ def _violations(scores: dict[str, Any], policy: Policy) -> Finding:
     return _finding("violations", Verdict.PROMOTE if ok else Verdict.REJECT, len(found), policy.violations, reason)
 
 
-def _fingerprint(scores: dict[str, Any]) -> Finding:
-    found = scores.get("fingerprint")
+def _fingerprint(candidate: Manifest) -> Finding:
+    found = candidate.scores.get("fingerprint")
     reproduced = found.get("reproduced") if isinstance(found, dict) else None
-    if not isinstance(reproduced, bool):
-        return _not_measured("fingerprint", "whether the fingerprint is reproduced", None, None)
+    if not isinstance(found, dict) or not isinstance(reproduced, bool) or candidate.fingerprint is None:
+        return _not_measured("fingerprint", "whether an engine reproduces it, by eval run", None, None)
+    if found.get("of") != candidate.fingerprint.digest:
+        return _not_measured("fingerprint", "whether it is reproduced: it was recorded anew since", None, None)
     verdict = Verdict.PROMOTE if reproduced else Verdict.REJECT
-    return _finding("fingerprint", verdict, None, None, f"the fingerprint is {'not ' * (not reproduced)}reproduced")
+    why = f": {found['reason']}" if "reason" in found else ""
+    return _finding(
+        "fingerprint", verdict, None, None, f"the fingerprint is {'not ' * (not reproduced)}reproduced{why}"
+    )
 
 
 def _calibration(candidate: Manifest, policy: Policy) -> Finding:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 from taxonomy.errors import DataInvalid
-from taxonomy.files import write_jsonl
+from taxonomy.files import numbered, write_jsonl
 
 CHAT: Final = {"mmlu": False, "mmlu_generative": True, "ifeval": True, "gsm8k": False}
-"""The benchmarks, and of each whether it is asked through the chat template; the rest stands in eval/tasks."""
+"""Of each of the harness's benchmarks whether it is asked through the chat template; the rest stands in eval/tasks."""
+SUITE: Final = "suite"
+"""The benchmark that is not the harness's: short questions from a file, for models too small for the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,13 @@ class Generals:
     mmlu_generative: Measured | None = None
     ifeval: Measured | None = None
     gsm8k: Measured | None = None
+    suite: Measured | None = None
 
     @property
     def benchmarks(self) -> dict[str, Measured | None]:
-        return {name: getattr(self, name) for name in CHAT}
+        return {name: getattr(self, name) for name in (*CHAT, SUITE)}
 
     def as_json(self) -> dict[str, Any]:
-        """For the manifest's `scores`."""
         measured = {name: found.as_json() if found else None for name, found in self.benchmarks.items()}
         return {"harness": self.harness, "limit": self.limit} | measured
 
@@ -85,6 +89,23 @@ class Question:
         return asdict(self)
 
 
+class Run(NamedTuple):
+    """The figures, and every question behind them."""
+
+    scores: Generals
+    questions: list[Question]
+
+
+def figure(name: str, questions: Sequence[Question]) -> Figure:
+    """The share, and its standard error with each question's parts as a cluster (of one, but for instructions)."""
+    right = np.array([sum(question.scores[name]) for question in questions])
+    parts = np.array([len(question.scores[name]) for question in questions])
+    share, asked = right.sum() / parts.sum(), len(questions)
+    spread = np.square(right - share * parts).sum() * asked / (asked - 1) if asked > 1 else np.nan
+    stderr = None if asked == 1 else float(np.sqrt(spread) / parts.sum())
+    return Figure(float(share), stderr, int(parts.sum()))
+
+
 def write_questions(questions: Iterable[Question], file: FilePath) -> None:
     """Write JSONL."""
     write_jsonl((question.as_json() for question in questions), file)
@@ -92,11 +113,10 @@ def write_questions(questions: Iterable[Question], file: FilePath) -> None:
 
 def read_questions(file: FilePath) -> Iterator[Question]:
     """Read JSONL. Raises DataInvalid with file and line."""
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-                scores = {name: tuple(map(bool, parts)) for name, parts in row.pop("scores").items()}
-                yield Question(scores=scores, **row)
-            except (ValueError, TypeError, AttributeError, KeyError) as error:
-                raise DataInvalid(f"{file}:{number}: not a question's result: {error}") from error
+    for number, line in numbered(file):
+        try:
+            row = json.loads(line)
+            scores = {name: tuple(map(bool, parts)) for name, parts in row.pop("scores").items()}
+            yield Question(scores=scores, **row)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise DataInvalid(f"{file}:{number}: not a question's result: {error}") from error

@@ -7,14 +7,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path as FilePath
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from lm_eval import simple_evaluate
 from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
 
-from eval.general import CHAT, Figure, Generals, Measured, Question
+from eval.general import CHAT, Figure, Generals, Measured, Question, Run, figure
 from eval.general_tasks import check_ifeval, prepare_ifeval, task_manager
 
 Results = dict[str, Any]
@@ -38,13 +38,6 @@ _LETTER = re.compile(
     r"([a-d])(?:[\W_]*$|[.):*\]])",
     re.IGNORECASE,
 )
-
-
-class Run(NamedTuple):
-    """The figures, and every question behind them."""
-
-    scores: Generals
-    questions: list[Question]
 
 
 def run(
@@ -128,7 +121,7 @@ def _scores(benchmark: str, read: Sequence[Sample], answer: str) -> dict[str, tu
 
 def _measured(benchmark: str, results: Results, questions: Sequence[Question]) -> Measured:
     rows, metrics = results["results"], _METRICS[benchmark]
-    figures = {name: _figure(name, questions) for name in questions[0].scores}
+    figures = {name: figure(name, questions) for name in questions[0].scores}
     figures |= {name: _theirs(figures[name], rows[benchmark], metric) for name, metric in metrics.items()}
     if not benchmark.startswith("mmlu"):
         return Measured(figures, {})
@@ -137,21 +130,11 @@ def _measured(benchmark: str, results: Results, questions: Sequence[Question]) -
         of_subject[question.subject].append(question)
     subjects = {
         rows[task]["alias"]: _theirs(
-            _figure("accuracy", of_subject[rows[task]["alias"]]), rows[task], metrics["accuracy"]
+            figure("accuracy", of_subject[rows[task]["alias"]]), rows[task], metrics["accuracy"]
         )
         for task in results["samples"]
     }
     return Measured(figures, subjects)
-
-
-def _figure(name: str, questions: Sequence[Question]) -> Figure:
-    """The share, and its standard error with each question's parts as a cluster (of one, but for instructions)."""
-    right = np.array([sum(question.scores[name]) for question in questions])
-    parts = np.array([len(question.scores[name]) for question in questions])
-    share, asked = right.sum() / parts.sum(), len(questions)
-    spread = np.square(right - share * parts).sum() * asked / (asked - 1) if asked > 1 else np.nan
-    stderr = None if asked == 1 else float(np.sqrt(spread) / parts.sum())
-    return Figure(float(share), stderr, int(parts.sum()))
 
 
 def _theirs(ours: Figure, row: dict[str, Any], metric: str) -> Figure:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from taxonomy.comments import LabelledComment, read_comments
 from taxonomy.errors import DataInvalid
+from taxonomy.files import numbered
 from taxonomy.labels import EMOTIONS, LEVELS, Path
 from taxonomy.tree import Taxonomy
 
@@ -139,13 +140,9 @@ def told(faults: Faults, shown: int = 3) -> list[str]:
 
 def read_rows(file: FilePath) -> Iterator[Row]:
     """Lines of our predictions or of the service's answers. Raises DataInvalid with file, line and field."""
-    with file.open(encoding="utf-8") as lines:
-        try:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield _row(f"{file}:{number}", line)
-        except UnicodeDecodeError as error:
-            raise DataInvalid(f"{file}: not UTF-8 at byte {error.start}") from error
+    for number, line in numbered(file):
+        if line.strip():
+            yield _row(f"{file}:{number}", line)
 
 
 def _row(where: str, line: str) -> Row:

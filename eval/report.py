@@ -11,6 +11,7 @@ import numpy as np
 from eval.calibrate import confidences, ece, reliability, risk_coverage
 from eval.compare import compare
 from eval.matched import Matched, matched
+from eval.paired import drops
 from eval.predictions import Prediction, Predictions
 from eval.scores import Scores, score
 from eval.seed_compat import seed_compat
@@ -57,6 +58,7 @@ def report(
         "taxonomy": taxonomy.version,
         "sides": [_side(gold, side, score(gold, side.read.predictions, taxonomy, seen, groups)) for side in sides],
         "comparison": None if second is None else compare(gold, candidate.read.predictions, second).as_json(),
+        "general_drops": _drops(sides),
         "study": list(STUDY),
         "tree": where_wrong(both),
         "confusions": confusions(both),
@@ -88,11 +90,30 @@ def _labels(path: Path) -> dict[str, str]:
 def _general(scores: Mapping[str, Any]) -> dict[str, Any]:
     """Figures with a value, by benchmark and name; per-subject ones are left to the manifest."""
     return {
-        f"{benchmark}.{name}": figure
+        f"{benchmark}.{name}": {key: figure.get(key) for key in ("value", "stderr", "count")}
         for benchmark, figures in (scores.get("general") or {}).items()
         if isinstance(figures, dict)
         for name, figure in figures.items()
         if isinstance(figure, dict) and "value" in figure
+    }
+
+
+def _drops(sides: Sequence[Side]) -> dict[str, dict[str, Any]]:
+    """Of every general figure that both were asked the same questions for: the drop, pair by pair."""
+    manifests = [side.manifest for side in sides]
+    if len(manifests) < 2 or not manifests[0] or not manifests[1]:  # noqa: PLR2004 (a candidate and a baseline)
+        return {}
+    found = drops(manifests[0].scores, manifests[1].scores)
+    return {
+        name: {
+            "drop": pairs.drop,
+            "upper_95": pairs.upper,
+            "pairs": pairs.asked,
+            "lost": pairs.test.only_baseline,
+            "gained": pairs.test.only_candidate,
+            "p": pairs.test.p,
+        }
+        for name, pairs in found.items()
     }
 
 

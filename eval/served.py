@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from tqdm import tqdm
@@ -17,11 +17,17 @@ from eval.predictions import Prediction, Row, match, path_of, read_gold
 from taxonomy import program
 from taxonomy.checkpoint import publish, read_manifest
 from taxonomy.comments import LabelledComment
-from taxonomy.errors import EngineFailed
+from taxonomy.errors import CallWrong, DataInvalid, EngineFailed
 from taxonomy.files import write_jsonl
 from taxonomy.tree import Leaf, Taxonomy, taxonomy_of
 
+if TYPE_CHECKING:
+    from eval.scores import Scores
+
 TIMEOUT_S = 600
+Reply = dict[str, Any]
+"""The service's JSON, or its problem's, with the HTTP status."""
+Ask = Callable[[LabelledComment], Awaitable[Reply]]
 
 
 def add_served(parser: argparse.ArgumentParser) -> None:
@@ -39,20 +45,27 @@ def _served(given: argparse.Namespace) -> int:
     from eval.scores import score  # noqa: PLC0415 (scikit-learn takes seconds to import)
     from eval.voc import table  # noqa: PLC0415
 
-    gold = read_gold(given.gold)
+    if given.at_once < 1:
+        raise CallWrong(f"--at-once {given.at_once}: at least one comment must be asked")
+    gold, manifest = read_gold(given.gold), read_manifest(given.record) if given.record else None
     served = asyncio.run(serve_gold(gold, given.url, given.at_once))
     if given.out:
         write_jsonl(served.lines, given.out)
     scores = score(gold, served.predictions, served.taxonomy)
-    seconds = round(served.seconds, 1)
-    read = {"comments": len(gold), "gold": hashlib.sha256(given.gold.read_bytes()).hexdigest()}
-    value = scores.as_json() | read | {"violations": served.violations, "seconds": seconds}
-    if given.record:
-        manifest = read_manifest(given.record)
+    value = recorded(given.gold, served, scores)
+    if manifest:
+        if others := sorted({line["checkpoint"] for line in served.lines} - {manifest.version}):
+            raise DataInvalid(f"{given.url} serves {', '.join(others)}, and not {manifest.version} of {given.record}")
         publish(given.record, manifest.model_copy(update={"scores": manifest.scores | {given.gold.stem: value}}))
-    summary = f"{len(gold)} comments in {seconds} s, {len(served.violations)} violations"
+    summary = f"{len(gold)} comments in {value['seconds']} s, {len(served.violations)} violations"
     program.tell(value, "\n".join([*table(scores), summary, *served.violations]), as_json=given.json)
     return 1 if served.violations else 0
+
+
+def recorded(gold: FilePath, served: Served, scores: Scores) -> dict[str, Any]:
+    """What the manifest keeps of it: the scores, what they are of, and the violations."""
+    read = {"comments": len(served.predictions), "gold": hashlib.sha256(gold.read_bytes()).hexdigest()}
+    return scores.as_json() | read | {"violations": served.violations, "seconds": round(served.seconds, 1)}
 
 
 @dataclass(frozen=True)
@@ -69,30 +82,53 @@ class Served:
 async def serve_gold(gold: Sequence[LabelledComment], url: str, at_once: int) -> Served:
     """Ask the service for every gold comment. Raises EngineFailed where it does not answer at all."""
     async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S) as client:
+
+        async def ask(comment: LabelledComment) -> Reply:
+            return _reply(await client.post("/v1/route", json={"id": comment.id, "comment": comment.comment}))
+
         try:
-            leaves = (await client.get("/v1/taxonomy")).raise_for_status().json()["leaves"]
-            gate = asyncio.Semaphore(at_once)
-            progress = tqdm(total=len(gold), unit=" comments")
-            loop = asyncio.get_running_loop()
-            started = loop.time()
-
-            async def one(comment: LabelledComment) -> dict[str, Any]:
-                async with gate:
-                    response = await client.post("/v1/route", json={"id": comment.id, "comment": comment.comment})
-                progress.update()
-                body: dict[str, Any] = response.json()
-                return body | {"status": response.status_code}
-
-            answers = await asyncio.gather(*map(one, gold))
+            return await answered(gold, ask, await _taxonomy(client), at_once)
         except httpx.HTTPError as error:
             raise EngineFailed(f"{url} does not answer: {error or type(error).__name__}") from error
-        progress.close()
-    taxonomy = taxonomy_of(Leaf(path_of(leaf), team=leaf["team"], workflow=leaf["workflow"]) for leaf in leaves)
-    lines = [_line(g, a) for g, a in zip(gold, answers, strict=True) if "segments" in a]
+
+
+def _reply(response: httpx.Response) -> Reply:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    status = {"status": response.status_code}
+    return body | status if isinstance(body, dict) else status | {"detail": "the answer is no JSON object"}
+
+
+async def _taxonomy(client: httpx.AsyncClient) -> Taxonomy:
+    response = (await client.get("/v1/taxonomy")).raise_for_status()
+    try:
+        leaves = response.json()["leaves"]
+        return taxonomy_of(Leaf(path_of(leaf), team=leaf["team"], workflow=leaf["workflow"]) for leaf in leaves)
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineFailed(f"{client.base_url} is not this service: its /v1/taxonomy has no leaves") from error
+
+
+async def answered(gold: Sequence[LabelledComment], ask: Ask, taxonomy: Taxonomy, at_once: int) -> Served:
+    """Every gold comment's reply, checked and read. What `ask` raises ends it."""
+    turn = asyncio.Semaphore(at_once)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    with tqdm(total=len(gold), unit=" comments") as progress:
+
+        async def one(comment: LabelledComment) -> Reply:
+            async with turn:
+                reply = await ask(comment)
+            progress.update()
+            return reply
+
+        replies = await asyncio.gather(*map(one, gold))
+    lines = [_line(g, r) for g, r in zip(gold, replies, strict=True) if "segments" in r]
     return Served(
         predictions=match((_row(line) for line in lines), gold, taxonomy).predictions,
         lines=lines,
-        violations=[f"{g.id}: {v}" for g, a in zip(gold, answers, strict=True) for v in _violations(g, a, taxonomy)],
+        violations=[f"{g.id}: {v}" for g, r in zip(gold, replies, strict=True) for v in _violations(g, r, taxonomy)],
         taxonomy=taxonomy,
         seconds=loop.time() - started,
     )

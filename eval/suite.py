@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from scipy.stats import binomtest
 
 from taxonomy.errors import DataInvalid
-from taxonomy.files import write_jsonl
+from taxonomy.files import numbered, write_jsonl
 
 WORKED: Final = "gsm8k"
 """The kind whose answers are worked out: what counts is the number after the last `####`."""
@@ -87,14 +87,13 @@ def write_questions(questions: Iterable[Question], file: FilePath) -> int:
 
 def read_questions(file: FilePath) -> Iterator[Question]:
     """Read JSONL. Raises DataInvalid with file and line."""
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield _question(json.loads(line))
-            except KeyError as error:
-                raise DataInvalid(f"{file}:{number}: the field {error} is missing") from error
-            except (ValueError, TypeError) as error:
-                raise DataInvalid(f"{file}:{number}: {error}") from error
+    for number, line in numbered(file):
+        try:
+            yield _question(json.loads(line))
+        except KeyError as error:
+            raise DataInvalid(f"{file}:{number}: the field {error} is missing") from error
+        except (ValueError, TypeError) as error:
+            raise DataInvalid(f"{file}:{number}: {error}") from error
 
 
 def _question(row: Any) -> Question:

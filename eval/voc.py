@@ -15,6 +15,7 @@ from taxonomy import program
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.comments import LabelledComment, read_comments
 from taxonomy.errors import DataInvalid
+from taxonomy.files import numbered
 from taxonomy.formats import load
 from taxonomy.labels import Path
 
@@ -99,15 +100,14 @@ def frequencies(file: FilePath) -> Counter[Path]:
 def read_groups(file: FilePath, gold: Sequence[LabelledComment]) -> dict[str, str]:
     """The group of each gold comment. Raises DataInvalid for a bad line or a comment without a group."""
     groups: dict[str, str] = {}
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row: dict[str, Any] = json.loads(line)
-                id_, group = row["id"], row["group"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataInvalid(f'{file}:{number}: not an object with "id" and "group"') from error
-            if not isinstance(id_, str) or not isinstance(group, str) or groups.setdefault(id_, group) != group:
-                raise DataInvalid(f"{file}:{number}: id and group are to be text, and each id has one group")
+    for number, line in numbered(file):
+        try:
+            row: dict[str, Any] = json.loads(line)
+            id_, group = row["id"], row["group"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataInvalid(f'{file}:{number}: not an object with "id" and "group"') from error
+        if not isinstance(id_, str) or not isinstance(group, str) or groups.setdefault(id_, group) != group:
+            raise DataInvalid(f"{file}:{number}: id and group are to be text, and each id has one group")
     if lacking := [comment.id for comment in gold if comment.id not in groups]:
         raise DataInvalid(f"{file}: {len(lacking)} comments of the gold have no group, first {lacking[0]!r}")
     return groups

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Final
 
 from opentelemetry.trace import get_current_span
@@ -16,6 +17,7 @@ from serve.engine import Decoded, Engine, Task
 from serve.metrics import SPAN, Metrics
 from serve.pair import Pair
 from serve.settings import Settings
+from taxonomy.calibration import Calibration
 from taxonomy.chunks import chunks
 from taxonomy.compiled import chunk_tokens
 from taxonomy.errors import CommentInvalid, CommentTooLong, DeadlinePassed
@@ -37,6 +39,10 @@ class Router:
         self.admission = Admission(settings.max_num_seqs, settings.max_waiting)
         self.metrics = metrics or Metrics(CollectorRegistry())
         self._longest_closing = pair.automaton.longest_closing
+
+    def under(self, calibration: Calibration | None) -> Router:
+        """The same engine with another calibration, or with the model's own probabilities."""
+        return Router(replace(self.pair, calibration=calibration), self._engine, self._settings, self._context)
 
     @property
     def is_alive(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from taxonomy.answer import Part
 from taxonomy.errors import DataInvalid
-from taxonomy.files import write_jsonl
+from taxonomy.files import numbered, write_jsonl
 from taxonomy.labels import LEVELS, Emotion, Path, emotion_named
 
 
@@ -82,12 +82,11 @@ def as_json(comment: LabelledComment) -> dict[str, Any]:
 
 def read_comments(file: FilePath) -> Iterator[LabelledComment]:
     """Read JSONL. Raises DataInvalid with file, line and field."""
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield from_json(json.loads(line))
-            except (ValueError, TypeError, AttributeError) as error:
-                raise DataInvalid(f"{file}:{number}: {error}") from error
+    for number, line in numbered(file):
+        try:
+            yield from_json(json.loads(line))
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise DataInvalid(f"{file}:{number}: {error}") from error
 
 
 def from_json(row: dict[str, Any]) -> LabelledComment:
@@ -97,6 +96,8 @@ def from_json(row: dict[str, Any]) -> LabelledComment:
         raise ValueError(f"the field {min(missing)!r} is missing")
     if unknown := row.keys() - needed - {"checkpoint", "taxonomy"}:
         raise ValueError(f"the field {min(unknown)!r} is unknown")
+    if not isinstance(row["id"], str):
+        raise TypeError("the field 'id' is not text")
     comment, spans, at = row["comment"], [], 0
     for index, segment in enumerate(row["segments"]):
         where = f"segments[{index}]"
@@ -104,7 +105,10 @@ def from_json(row: dict[str, Any]) -> LabelledComment:
         if start < 0:
             raise ValueError(f"{where}.content is not in the comment after the segment before it")
         at = start + len(segment["content"])
-        path = tuple(_field(segment, level, where) for level in LEVELS if level in segment)
+        named = [level for level in LEVELS if level in segment]
+        if named != list(LEVELS[: len(named)]):
+            raise ValueError(f"{where} has {named[-1]}, and not every level above it")
+        path = tuple(_field(segment, level, where) for level in named)
         try:
             emotion = emotion_named(segment.get("emotion"))
         except ValueError as error:

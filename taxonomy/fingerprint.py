@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from pydantic import BaseModel, ConfigDict, model_validator
 
 
@@ -43,3 +45,8 @@ class Fingerprint(BaseModel):
         if not self.probes:
             raise ValueError("a fingerprint without probes proves nothing")
         return self
+
+    @property
+    def digest(self) -> str:
+        """Tells this recording from another of the same checkpoint."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]

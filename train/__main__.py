@@ -15,7 +15,7 @@ from tqdm import tqdm
 from taxonomy import program
 from taxonomy.comments import write_comments
 from taxonomy.errors import CallWrong
-from taxonomy.files import write_text
+from taxonomy.files import write_jsonl, write_text
 from taxonomy.formats import load
 from train.convert import convert
 from train.corpus import SEED, TEST_SIZE, TRAIN_SIZE, Corpus, load_phrasebook
@@ -215,6 +215,7 @@ def _corpus(parser: argparse.ArgumentParser) -> None:
     write.add_argument("--count", type=int, help=f"default: {TRAIN_SIZE} training, {TEST_SIZE} test comments")
     write.add_argument("--start", type=int, default=0, help="number of the first comment")
     write.add_argument("--seed", type=int, default=SEED)
+    write.add_argument("--languages", type=FilePath, help='write {"id", "group"} of each here, for `eval --groups`')
     write.set_defaults(run=_write)
     card = commands.add_parser("card", help="describe the corpus and measure the baseline (about 5 minutes)")
     card.add_argument("file", type=FilePath, help="a Markdown file")
@@ -270,8 +271,12 @@ def _say(line: str) -> None:
 
 def _write(given: argparse.Namespace) -> int:
     count = given.count or (TRAIN_SIZE if given.split == "train" else TEST_SIZE)
-    comments = Corpus(load_phrasebook(), given.split, given.seed).comments(count, given.start)
+    corpus = Corpus(load_phrasebook(), given.split, given.seed)
+    comments = corpus.comments(count, given.start)
     written = write_comments(tqdm(comments, total=count, unit=" comments", leave=False), given.file)
+    if given.languages:
+        numbers = range(given.start, given.start + count)
+        write_jsonl(({"id": corpus.name(n), "group": corpus.language(n)} for n in numbers), given.languages)
     print(f"{given.file}: {written} comments")
     return 0
 

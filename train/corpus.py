@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, product
 from pathlib import Path as FilePath
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import yaml
 
@@ -106,6 +106,11 @@ def _held_out(phrases: Sequence[Phrase]) -> tuple[Phrase, ...]:
     return tuple(held[: len(phrases) - 1])
 
 
+class _Drawn(NamedTuple):
+    language: str
+    parts: Sequence[Part]
+
+
 class Corpus:
     """Comments of one split, by number.
 
@@ -137,15 +142,26 @@ class Corpus:
 
     def comment(self, index: int) -> LabelledComment:
         """Comment number `index`; each of its segments ends on a candidate cut."""
+        return labelled(self.name(index), self._drawn(index).parts)
+
+    def language(self, index: int) -> str:
+        """What comment number `index` is written in, such as `de`."""
+        return self._drawn(index).language
+
+    def name(self, index: int) -> str:
+        """The id of comment number `index`."""
+        return f"{self.split}-{index:06d}"
+
+    def _drawn(self, index: int) -> _Drawn:
         for attempt in range(100):
             rng = random.Random(f"{self.seed}/{self.split}/{index}/{attempt}")
-            parts = noisy(self._parts(rng), rng)
+            language = rng.choices(list(LANGUAGES), list(LANGUAGES.values()))[0]
+            parts = noisy(self._parts(rng, language), rng)
             if on_cuts(parts):
-                return labelled(f"{self.split}-{index:06d}", parts)
+                return _Drawn(language, parts)
         raise RuntimeError(f"comment {index} of {self.split}: noise moved every draw off the candidate cuts")
 
-    def _parts(self, rng: random.Random) -> list[Part]:
-        language = rng.choices(list(LANGUAGES), list(LANGUAGES.values()))[0]
+    def _parts(self, rng: random.Random, language: str) -> list[Part]:
         count = rng.choices(list(SEGMENT_COUNTS), list(SEGMENT_COUNTS.values()))[0]
         frames = self.book.frames[language]
         # Of what customers wrap around an issue there is no third set.

@@ -87,6 +87,34 @@ def test_gold_that_cannot_be_scored_is_an_error(
             assert "g.jsonl" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("which", ["gold", "pred", "train", "groups"])
+def test_a_file_that_is_no_text_is_named(
+    tmp_path: Path, gold: list[LabelledComment], which: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_comments(gold, tmp_path / "good.jsonl")
+    (tmp_path / "bad.jsonl").write_bytes(b"\xff\xfe")
+    files = {"gold": "good", "pred": "good"} | {which: "bad"}
+    assert main(["eval", "voc", *(f"--{name}={tmp_path / file}.jsonl" for name, file in files.items())]) == 1
+    assert "bad.jsonl: not UTF-8 at byte 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ('{"id": 1, "comment": "x", "segments": []}', "g.jsonl:1: the field 'id' is not text"),
+        (
+            '{"id": "1", "comment": "x", "segments": [{"content": "x", "L1": "a", "L3": "c", "emotion": "neutral"}]}',
+            "g.jsonl:1: segments[0] has L3, and not every level above it",
+        ),
+        ("[" * 100_000, "g.jsonl:1: "),
+    ],
+)
+def test_a_gold_row_at_fault_is_named(tmp_path: Path, row: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "g.jsonl").write_text(row + "\n")
+    assert main(["eval", "voc", f"--gold={tmp_path / 'g.jsonl'}", f"--pred={tmp_path / 'g.jsonl'}"]) == 1
+    assert said in capsys.readouterr().err
+
+
 def test_every_comment_has_a_group(
     tmp_path: Path, gold: list[LabelledComment], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,19 +16,28 @@ from hypothesis import strategies as st
 
 from eval.__main__ import main
 from eval.gate import Policy, decide, read_policy
+from eval.paired import packed
 from taxonomy.calibration import Calibration, Scale
 from taxonomy.checkpoint import Manifest, hashes, publish, read_manifest, version_of
 from taxonomy.decision import Decision, Verdict, evidence_of
 from taxonomy.errors import CallWrong
+from taxonomy.fingerprint import Fingerprint, Probe
 from taxonomy.prompt import PROMPT_VERSION, PromptStyle
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
+FINGERPRINT = Fingerprint(
+    taxonomy="tx_1",
+    language="l",
+    recorded_on="cpu/float32",
+    spread=0,
+    probes=(Probe(comment="ok", asked="a", tokens=(1,), logprobs=(-0.1,)),),
+)
 SCORES: dict[str, Any] = {
     "test": {"leaf": {"micro": {"f1": 0.55}, "f1_95": [0.53, 0.57]}, "violations": [], "comments": 861, "gold": "abc"},
     "general": {
         name: {"accuracy": {"value": 0.75, "stderr": 0.0036, "count": 14042}} for name in ("mmlu", "mmlu_generative")
     },
-    "fingerprint": {"reproduced": True},
+    "fingerprint": {"reproduced": True, "of": FINGERPRINT.digest},
 }
 
 
@@ -57,6 +66,7 @@ def manifest(scores: dict[str, Any] = SCORES, ece: float | None = 0.02, **change
         "data": {},
         "scores": scores,
         "calibration": None if ece is None else calibrated(ece),
+        "fingerprint": FINGERPRINT,
     }
     return Manifest.model_validate(fields | changed)
 
@@ -99,7 +109,9 @@ def test_what_is_as_good_in_everything_is_promoted() -> None:
         (answered(0.745, 14042, "mmlu"), "general.mmlu.accuracy", "hold"),
         (answered(0.75, 100, "mmlu"), "general.mmlu.accuracy", "hold"),
         (with_score(["1: a path is not in the taxonomy"], "test", "violations"), "violations", "reject"),
-        (with_score({"reproduced": False}, "fingerprint"), "fingerprint", "reject"),
+        (with_score({"reproduced": False, "of": FINGERPRINT.digest}, "fingerprint"), "fingerprint", "reject"),
+        (with_score({"reproduced": True, "of": "another"}, "fingerprint"), "fingerprint", "hold"),
+        (with_score("other", "general", "mmlu", "asked"), "general.mmlu.accuracy", "hold"),
         (with_score("other", "test", "gold"), "leaf_f1", "hold"),
     ],
 )
@@ -124,6 +136,30 @@ def test_what_was_not_measured_holds_and_never_passes(path: tuple[str, ...], che
     held = {f.check: f.reason for f in decision.findings if f.verdict is Verdict.HOLD}
     assert held.keys() == checks
     assert all(reason.startswith("not measured") for reason in held.values())
+
+
+def paired(right: list[bool], asked: str = "q") -> dict[str, Any]:
+    """The good scores, with MMLU's questions one by one."""
+    share = sum(right) / len(right)
+    error = (share * (1 - share) / len(right)) ** 0.5
+    accuracy = {"value": share, "stderr": error, "count": len(right), "right": packed(right)}
+    return with_score({"accuracy": accuracy, "asked": asked}, "general", "mmlu")
+
+
+def test_the_same_questions_are_compared_pair_by_pair() -> None:
+    before = [n % 4 > 0 for n in range(2000)]
+    after = [right and n >= 8 for n, right in enumerate(before)]
+    baseline = manifest(paired(before))
+    assert verdicts(manifest(paired(after)), baseline) == {"": "promote"}
+    decision = decide(manifest(paired(after)), baseline, Policy(), NOW)
+    assert "2000 pairs: 6 lost, 0 gained, McNemar p 0.0312" in decision.findings[1].reason
+    assert verdicts(manifest(paired(after, "other")), baseline)["general.mmlu.accuracy"] == "hold"
+    forgetful = [right and n % 8 > 0 for n, right in enumerate(before[::-1])]
+    assert verdicts(manifest(paired(forgetful)), baseline)["general.mmlu.accuracy"] == "reject"
+
+
+def test_a_checkpoint_without_a_fingerprint_is_held() -> None:
+    assert verdicts(manifest(fingerprint=None)) == {"fingerprint": "hold", "": "hold"}
 
 
 def test_a_baseline_that_was_not_measured_holds_too() -> None:
@@ -156,7 +192,7 @@ def test_a_policy_changes_what_it_names(tmp_path: Path) -> None:
 
 def test_the_defaults_are_those_of_the_document(tmp_path: Path) -> None:
     document = Path("docs/judging.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```yaml\n(.*?)```", document, re.DOTALL)
+    (block,) = (each for each in re.findall(r"```yaml\n(.*?)```", document, re.DOTALL) if "general_drop" in each)
     (tmp_path / "p.yaml").write_text(block)
     assert read_policy(tmp_path / "p.yaml") == Policy()
     assert yaml.safe_load(block).keys() == Policy.model_fields.keys()

@@ -21,10 +21,10 @@ from lm_eval.api.metrics import exact_match_fn
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 
-from eval.general import Figure, Generals, read_questions, write_questions
+from eval.general import Figure, Generals, Run, read_questions, write_questions
 from eval.general_data import gsm8k, ifeval, mmlu
 from eval.general_models import ScriptedModel
-from eval.general_run import Run, letter_of, run
+from eval.general_run import letter_of, run
 from taxonomy.errors import CallWrong, DataInvalid
 from tests.eval.general_folder import QUESTIONS, subjects, write_folder, write_jsonl
 
@@ -355,4 +355,4 @@ def test_the_benchmarks_own_questions_are_all_read() -> None:
 
 
 def test_nothing_scored_is_told_as_such() -> None:
-    assert Generals("0", None).as_json() == {"harness": "0", "limit": None} | dict.fromkeys(ALL)
+    assert Generals("0", None).as_json() == {"harness": "0", "limit": None} | dict.fromkeys([*ALL, "suite"])

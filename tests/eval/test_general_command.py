@@ -75,7 +75,7 @@ def test_what_a_person_reads_says_what_was_not_scored(
     [
         (("--tasks", "mmlu,gsm9k"), 2, "'gsm9k' is none of mmlu, mmlu_generative, ifeval, gsm8k"),
         (("--limit", "0"), 2, "--limit 0: at least one question must be asked"),
-        (("--data", "nowhere"), 2, "--data nowhere is no folder"),
+        (("--data", "nowhere"), 2, "nowhere is no folder of general benchmarks"),
     ],
 )
 def test_a_wrong_call_says_so(

@@ -96,29 +96,30 @@ def _leaf(candidate: Manifest, baseline: Manifest, policy: Policy) -> Finding:
 
 
 def _general(name: str, candidate: dict[str, Any], baseline: dict[str, Any], policy: Policy) -> Finding:
-    """Pair by pair where both manifests keep which of the same questions were right; else as independent samples, whose
-    bound is too wide where good answers go together.
-    """
     check, path = f"general.{name}", ("general", *name.split("."))
     sides = [[_figure(scores, *path, key) for key in ("value", "stderr", "count")] for scores in (baseline, candidate)]
     (before, error_before, asked_before), (after, error_after, asked_after) = sides
     if before is None or after is None or error_before is None or error_after is None:
         return _not_measured(check, f"{name} of both with its error", None, policy.general_drop)
     if asked_before != asked_after or _asked(baseline, *path) != _asked(candidate, *path):
-        reason = f"{name} was not measured on the same questions ({asked_before:.0f} and {asked_after:.0f})"
-        return _finding(check, Verdict.HOLD, None, policy.general_drop, reason)
+        return _finding(
+            check, Verdict.HOLD, None, policy.general_drop, f"{name} was not measured on the same questions"
+        )
     if pairs := drop_of(name, candidate, baseline, policy.confidence):
         drop, upper, how = pairs.drop, pairs.upper, _paired(pairs)
     else:
+        # Wider than need be where good answers go together; but which answers they were, the manifests do not tell.
         drop, how = before - after, "as independent samples"
         upper = drop + float(norm.ppf(policy.confidence)) * (error_before**2 + error_after**2) ** 0.5
-    if drop >= policy.general_drop:
-        verdict = Verdict.REJECT
-    else:
-        verdict = Verdict.PROMOTE if upper < policy.general_drop else Verdict.HOLD
     said = f"{name} went from {before:.4f} to {after:.4f}: a drop of {drop:.4f}, at most {upper:.4f} ({how})"
     wanted = f"wanted: below {policy.general_drop} at {policy.confidence:.0%}"
-    return _finding(check, verdict, upper, policy.general_drop, f"{said}; {wanted}")
+    return _finding(check, _of_drop(drop, upper, policy), upper, policy.general_drop, f"{said}; {wanted}")
+
+
+def _of_drop(drop: float, upper: float, policy: Policy) -> Verdict:
+    if drop >= policy.general_drop:
+        return Verdict.REJECT
+    return Verdict.PROMOTE if upper < policy.general_drop else Verdict.HOLD
 
 
 def _asked(scores: dict[str, Any], *path: str) -> Any:

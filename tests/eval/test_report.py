@@ -12,12 +12,15 @@ import pytest
 
 from eval.__main__ import main
 from eval.bench_scores import worsened
+from eval.general import Generals, Measured, Question, Run, figure
 from eval.matched import matched
+from eval.paired import with_general
 from eval.predictions import Predictions
 from eval.report import Side, confusions, report, where_wrong, worst
 from eval.report_files import rendered, write_report
 from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.bundled import bundled_taxonomy
+from taxonomy.checkpoint import Manifest, read_manifest
 from taxonomy.comments import LabelledComment, Span, write_comments
 from taxonomy.labels import LEVELS
 from tests import needed
@@ -50,15 +53,38 @@ def test_html_markdown_and_json_tell_the_same(folder: Path, value: dict[str, Any
     assert json.loads((folder / "report.json").read_text()) == json.loads(json.dumps(value))
     for name in ("report.html", "report.md"):
         text = (folder / name).read_text()
-        for figure in (
+        for shown in (
             value["sides"][0]["scores"]["leaf"]["micro"]["f1"],
             value["sides"][1]["seed_compat"]["L4"]["f1"],
             value["comparison"]["leaf_f1"]["minimum_detectable"],
             value["trust"]["levels"]["L1"]["ece"],
         ):
-            assert f"{figure:.4f}" in text
+            assert f"{shown:.4f}" in text
         for word in ("Nova 2 Lite", "0.0038", "missing", value["worst"][0]["id"]):
             assert word in text
+
+
+def measured(right: list[bool]) -> Manifest:
+    """The bundled manifest, had it answered these questions so."""
+    questions = [Question("suite", "sort", f"suite/{n}", "h", {"accuracy": (r,)}, "") for n, r in enumerate(right)]
+    suite = Measured({"accuracy": figure("accuracy", questions)}, {})
+    bare = read_manifest(BUNDLED_CHECKPOINT).model_copy(update={"scores": {}})
+    return with_general(bare, Run(Generals("0", None, suite=suite), questions))
+
+
+def test_both_axes_stand_beside_the_baseline_question_by_question() -> None:
+    sides = [
+        side("candidate", 1)._replace(manifest=measured([True] * 60 + [False] * 40)),
+        side("baseline", 2)._replace(manifest=measured([True] * 70 + [False] * 30)),
+    ]
+    found = report(GOLD, sides, bundled_taxonomy())
+    drop = found["general_drops"]["suite.accuracy"]
+    assert (drop["drop"], drop["lost"], drop["gained"], drop["pairs"]) == (0.1, 10, 0, 100)
+    assert found["sides"][0]["general"]["suite.accuracy"].keys() == {"value", "stderr", "count"}
+    for template in ("report.html", "report.md"):
+        text = rendered(template, found)
+        assert f"{drop['upper_95']:+.4f}" in text
+        assert "suite.accuracy" in text
 
 
 def test_nothing_is_loaded_from_anywhere(folder: Path) -> None:

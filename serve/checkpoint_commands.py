@@ -126,7 +126,8 @@ def fingerprinted(folder: FilePath, settings: Settings) -> Fingerprint:
             await router.close()
 
     fingerprint = asyncio.run(recorded())
-    publish(folder, manifest.model_copy(update={"fingerprint": fingerprint}))
+    # What the gate said was of another recording.
+    publish(folder, manifest.model_copy(update={"fingerprint": fingerprint, "decision": None}))
     return fingerprint
 
 

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Any, Final
 
+from taxonomy.errors import DataInvalid
+
 UNFINISHED: Final = ".unfinished"
 """How the name of a folder ends that has not appeared yet."""
 _TAKEN: Final = {errno.ENOTEMPTY, errno.EEXIST}
-
-from taxonomy.errors import DataInvalid
 
 
 @contextmanager

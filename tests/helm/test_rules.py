@@ -80,6 +80,10 @@ def reviews(rate: float, minutes: int) -> Series:
     return {pod(PREFIX + "reviews_total", team="logistics"): steady([(rate, minutes)])}
 
 
+def swaps(outcome: str, phase: str, values: str) -> Series:
+    return {pod(PREFIX + "swaps_total", outcome=outcome, phase=phase): values}
+
+
 UP = {pod("up"): "1x15000"}
 DAY = 24 * 60
 BURN, LATE = "RouteFeedbackAvailabilityBurn", "RouteFeedbackLatencyBurn"
@@ -138,6 +142,13 @@ CASES: dict[str, Case] = {
     "some segments for a person": Case(UP | segments([(50, 200)], [(50, 200)]) | reviews(45, 200), 190, set()),
     "two checkpoints for long": Case(UP | pairs(60, "ck_1", "ck_2"), 40, {("RouteFeedbackVersionSkew", "warning", "")}),
     "two checkpoints while one replaces the other": Case(UP | pairs(60, "ck_1", "ck_2"), 25, set()),
+    "an activation that failed": Case(
+        UP | swaps("failed", "loading", "0x30 1x4"), 34, {("RouteFeedbackSwapFailed", "warning", "")}
+    ),
+    "an activation that failed long ago": Case(UP | swaps("failed", "loading", "0x30 1x40"), 68, set()),
+    "activations that came to their end, or to nothing": Case(
+        UP | swaps("active", "retiring", "0x30 1x4") | swaps("failed", "resolving", "0x30 1x4"), 34, set()
+    ),
     "other things written about": Case(
         UP | segments([(8, 8 * DAY), (2, DAY)], [(2, 8 * DAY), (8, DAY)]),
         9 * DAY - 10,
@@ -170,6 +181,7 @@ MUTATIONS = {
     "the client's errors as ours": ('"500|503"', '"4..|50."', "what clients do wrong"),
     "another edge": ('le="2.0"', 'le="2"', "half a day of half the answers late"),
     "another metric": ("route_feedback_violations_total", "route_feedback_violation_total", "one violation"),
+    "another outcome of a swap": ('outcome="failed"', 'outcome="failure"', "an activation that failed"),
     "a patient skew": ("for: 30m", "for: 50m", "two checkpoints for long"),
     "more reviews borne": ("> 0.5", "> 0.65", "most segments for a person"),
     "targets given up late": ("for: 5m", "for: 30m", "all pods gone"),

@@ -20,10 +20,16 @@ import yaml
 
 from serve.engine import Decoded, ScriptedEngine, Task
 from serve.pair import Pair
+from serve.registry import Registry
+from serve.router import Router
+from serve.settings import Settings
+from serve.swap import Wish
+from taxonomy.errors import EngineFailed
 from taxonomy.labels import CheckpointId
 from tests import needed
 from tests.helm import watched
 from tests.helm.conftest import Render, of_kind, profile
+from tests.house import House, two_versions
 
 ONCE = "Delivery - Shipping and Logistics"
 GONE = {"RouteFeedbackTargetDown", "RouteFeedbackTargetMissing"}
@@ -39,7 +45,7 @@ class Faulty(ScriptedEngine):
         return Decoded((), ()) if len(task.chunks) > 1 else await super().decode(task)
 
 
-def test_every_alert_arrives_with_its_runbook(render: Render, pair: Pair, tmp_path: Path) -> None:
+def test_every_alert_arrives_with_its_runbook(render: Render, pair: Pair, settings: Settings, tmp_path: Path) -> None:
     groups = _groups(render)
     alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
     # Once all wrote about one thing; now the engine chooses at random.
@@ -50,10 +56,13 @@ def test_every_alert_arrives_with_its_runbook(render: Render, pair: Pair, tmp_pa
     with _alertmanager(tmp_path) as (address, arrived), ExitStack() as apps:
         first = apps.enter_context(watched.app(pair, engine))
         second = apps.enter_context(watched.app(other, engine))
-        with watched.prometheus(tmp_path, groups, [first, second], address):
+        swapping = house_of(tmp_path, settings)
+        third = apps.enter_context(watched.serving(swapping.active))
+        with watched.prometheus(tmp_path, groups, [first, second, third], address):
             with httpx.Client(base_url=f"http://{first}") as client:
                 while _missing(alerts - GONE, arrived):
                     client.post("/v1/route", json={"comment": "late"})
+                    fail_an_activation(swapping)
                     client.post("/v1/route", json={"comment": "It came late. The picture is blurry."})
             apps.close()  # from now on nothing can be scraped
             while _missing(alerts, arrived):
@@ -61,6 +70,22 @@ def test_every_alert_arrives_with_its_runbook(render: Render, pair: Pair, tmp_pa
     for name, alert in arrived.items():
         assert alert["annotations"]["runbook_url"] == f"https://runbooks.example/{name}.md"
         assert "{{" not in alert["annotations"]["summary"]
+
+
+def house_of(folder: Path, settings: Settings) -> House:
+    """A registry with two versions, and what swaps them."""
+    names = two_versions(folder, settings)
+    return House(Registry(folder / "registry"), settings, *names)
+
+
+def fail_an_activation(house: House) -> None:
+    """The engine on the other version does not start."""
+
+    async def load(_: Pair) -> Router:
+        raise EngineFailed("no memory for a second engine")
+
+    with pytest.raises(EngineFailed):
+        asyncio.run(house.swapping(load).activate(Wish(house.two, "test")))
 
 
 def _groups(render: Render) -> list[dict[str, Any]]:

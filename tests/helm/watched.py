@@ -33,8 +33,14 @@ def app(pair: Pair, engine: Engine) -> Iterator[str]:
     """Its host and port."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    router = Router(pair, engine, load_settings({}), 32_768, Metrics(registry))
-    server = uvicorn.Server(uvicorn.Config(create_app(Active(router)), port=free_port(), log_level="critical"))
+    with serving(Active(Router(pair, engine, load_settings({}), 32_768, Metrics(registry)))) as address:
+        yield address
+
+
+@contextmanager
+def serving(active: Active) -> Iterator[str]:
+    """Host and port of the app over it."""
+    server = uvicorn.Server(uvicorn.Config(create_app(active), port=free_port(), log_level="critical"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

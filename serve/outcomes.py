@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from opentelemetry.trace import Span
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from serve.metrics import SPAN, Metrics
 from serve.traces import arrived, exemplar, failed
@@ -104,7 +105,11 @@ def exposed(metrics: Metrics) -> Callable[[Request], Response]:
 
     def get_metrics(request: Request) -> Response:
         """What Prometheus scrapes."""
-        encoded, media_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encoded(metrics.registry), headers={"Content-Type": media_type})
+        text, media_type = generate_latest(metrics.registry), CONTENT_TYPE_PLAIN_0_0_4
+        if "application/openmetrics-text" in request.headers.get("accept", ""):
+            # Our names need no escaping; the library's own choice would write vllm:this as vllm_this.
+            text = openmetrics.generate_latest(metrics.registry, escaping=openmetrics.ALLOWUTF8)  # type: ignore[no-untyped-call]
+            media_type = openmetrics.CONTENT_TYPE_LATEST
+        return Response(text, headers={"Content-Type": media_type})
 
     return get_metrics

@@ -136,6 +136,8 @@ def _series(prometheus: str, panel: Mapping[str, Any], span: Span) -> list[Line]
                 legend = legend.replace(f"{{{{{label}}}}}", line["metric"].get(label, ""))
             times = [at - span.start for at, _ in line["values"]]
             found.append(Line(legend, times, [float(value) for _, value in line["values"]]))
+    if not found:
+        raise SystemExit(f"no data: {panel['title']}")
     return sorted(found, key=lambda line: -max(line.values))[:MOST_LINES]
 
 
@@ -151,7 +153,8 @@ def _draw(title: str, panels: Sequence[tuple[Mapping[str, Any], Sequence[Line]]]
             axis.plot(line.times, line.values, linewidth=1, label=line.legend)
         axis.set_title(f"{panel['title']} ({panel['fieldConfig']['defaults']['unit']})", fontsize=8)
         axis.tick_params(labelsize=6)
-        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
+        values = [0.0, *(value for line in lines for value in line.values)]
+        axis.set_ylim(min(values), max(values) + (max(values) - min(values) or 1) / 10)
         axis.legend(fontsize=5, loc="upper left")
     figure.savefig(out, dpi=80)
 

@@ -8,7 +8,7 @@ import random
 import re
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -98,11 +98,19 @@ def test_every_metric_of_a_query_is_exposed_or_recorded(render: Render, scripted
         assert name in recorded or re.search(rf"^{name}[{{ ]", exposed, re.MULTILINE), name
 
 
+class Scraped(NamedTuple):
+    """A real Prometheus's address, and until when the app that it scrapes had traffic (seconds since 1970)."""
+
+    prometheus: str
+    until: float
+
+
 @pytest.mark.parametrize("expr", QUERIES)
-def test_every_query_has_data_and_no_nan(prometheus: str, expr: str) -> None:
+def test_every_query_has_data_and_no_nan(scraped: Scraped, expr: str) -> None:
     for name, value in VARIABLES.items():
         expr = expr.replace(name, value)
-    answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": expr}).json()
+    asked = {"query": expr, "time": scraped.until}
+    answer = httpx.get(f"{scraped.prometheus}/api/v1/query", params=asked, timeout=60).json()
     assert answer["status"] == "success", answer
     values = [float(sample["value"][1]) for sample in answer["data"]["result"]]
     assert values, f"no data: {expr}"
@@ -110,11 +118,8 @@ def test_every_query_has_data_and_no_nan(prometheus: str, expr: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def prometheus(render: Render, pair: Pair, live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real Prometheus that has scraped the app under traffic, with the chart's own rules.
-
-    One pod of two has a real engine.
-    """
+def scraped(render: Render, pair: Pair, live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
+    """Two pods, of which one has a real engine, under the chart's own rules."""
     needed.program("prometheus", "prometheus")
     folder, rng = tmp_path_factory.mktemp("prometheus"), random.Random(1)
     groups = of_kind(render(profile("gpu")), "PrometheusRule")["spec"]["groups"]
@@ -129,4 +134,4 @@ def prometheus(render: Render, pair: Pair, live: Live, tmp_path_factory: pytest.
                     assert client.post(f"{url}/v1/route", json={"comment": COMMENT}).status_code == 200
                 client.post(f"http://{app}/v1/route", json={"comment": ""})
                 time.sleep(0.05)
-        yield address
+        yield Scraped(address, time.time())

@@ -12,11 +12,12 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_lat
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from serve.engine import Decoded
+from serve.engine import Decoded, ScriptedEngine
 from serve.engines import NAMED, Engines
 from serve.pair import Pair
 from taxonomy.labels import CheckpointId
 from tests.conftest import Live
+from tests.serve.test_metrics import app_with
 
 BLUE, GREEN = CheckpointId("ck_blue"), CheckpointId("ck_green")
 MOST_SERIES = 700
@@ -45,6 +46,15 @@ def test_two_engines_share_a_family_and_each_names_its_checkpoint() -> None:
     engines.add(registry(5), GREEN)
     assert page(engines).count("# TYPE vllm:preemptions_total counter") == 1
     assert counted(engines) == {BLUE: 3, GREEN: 5}
+
+
+def test_names_are_the_same_in_both_formats(pair: Pair, scripted: ScriptedEngine) -> None:
+    client, metrics = app_with(pair, scripted)
+    metrics.engines.add(registry(3), BLUE)
+    for accepted in ("text/plain", "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"):
+        page = client.get("/metrics", headers={"Accept": accepted})
+        assert f'vllm:preemptions_total{{engine="0",model_name="{BLUE}"}} 3.0' in page.text
+        assert page.headers["content-type"].startswith(accepted.split(";", maxsplit=1)[0])
 
 
 def test_the_one_that_goes_leaves_the_other() -> None:

@@ -109,7 +109,7 @@ class Scraped(NamedTuple):
 def test_every_query_has_data_and_no_nan(scraped: Scraped, expr: str) -> None:
     for name, value in VARIABLES.items():
         expr = expr.replace(name, value)
-    asked = {"query": expr, "time": scraped.until}
+    asked: dict[str, str | float] = {"query": expr, "time": scraped.until}
     answer = httpx.get(f"{scraped.prometheus}/api/v1/query", params=asked, timeout=60).json()
     assert answer["status"] == "success", answer
     values = [float(sample["value"][1]) for sample in answer["data"]["result"]]

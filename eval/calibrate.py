@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import logit
 
 from eval.matched import Verdicts, matched
 from eval.predictions import Prediction, read_gold, read_predictions, read_rows, told
@@ -25,7 +24,7 @@ from taxonomy.labels import LEVELS
 BINS: Final = 15
 FOLDS: Final = 5
 LEAST: Final = 50
-"""Comments with a predicted segment; fewer are too few for two parameters a level and a threshold."""
+"""Comments with a predicted segment; fewer are too few for three parameters a level and a threshold."""
 Reals = NDArray[np.float64]
 
 
@@ -99,17 +98,18 @@ def calibrate(found: Confidences, wanted_error: float) -> Calibration:
 
 
 def fitted(found: Confidences, name: str, chosen: Verdicts) -> Scale:
-    """Temperature and bias of greatest likelihood on the chosen segments, in bounds where the likelihood has none."""
+    """Temperatures and bias of greatest likelihood on the chosen segments, in bounds where the likelihood has none."""
     use = chosen & found.known[name]
-    logits, right = _logit(found.probability[name][use]), found.right[name][use]
+    probability, right = np.clip(found.probability[name][use], SURE, 1 - SURE), found.right[name][use]
+    terms = np.stack([np.log(probability), -np.log1p(-probability), np.ones_like(probability)])
     sign = np.where(right, 1.0, -1.0)
 
-    def loss(slope_and_bias: Reals) -> float:
-        return float(np.logaddexp(0, -sign * (slope_and_bias[0] * logits + slope_and_bias[1])).mean())
+    def loss(weights: Reals) -> float:
+        return float(np.logaddexp(0, -sign * (weights @ terms)).mean())
 
-    best = minimize(loss, x0=[1.0, 0.0], method="L-BFGS-B", bounds=[(0.05, 20.0), (-10.0, 10.0)])
-    slope, bias = map(float, best.x)
-    return Scale(temperature=1 / slope, bias=bias)
+    best = minimize(loss, x0=[1.0, 1.0, 0.0], method="L-BFGS-B", bounds=[(0.05, 20.0), (0.05, 20.0), (-10.0, 10.0)])
+    slope, upper_slope, bias = map(float, best.x)
+    return Scale(temperature=1 / slope, upper_temperature=1 / upper_slope, bias=bias)
 
 
 def held_out(found: Confidences) -> dict[str, Reals]:
@@ -129,11 +129,6 @@ def held_out(found: Confidences) -> dict[str, Reals]:
 
 def _scaled(scale: Scale, probabilities: Reals) -> Reals:
     return np.array([scale.of(float(p)) for p in probabilities])
-
-
-def _logit(probabilities: Reals) -> Reals:
-    logits: Reals = logit(np.clip(probabilities, SURE, 1 - SURE))
-    return logits
 
 
 def reliability(probability: Reals, right: Verdicts, bins: int = BINS) -> list[Reliability]:
@@ -233,12 +228,13 @@ def _record(folder: FilePath, predictions: FilePath, found: Calibration) -> None
 
 
 def _text(found: Calibration) -> list[str]:
-    lines = [f"{'':<8} temperature     bias  accuracy       ECE    before     Brier    before"]
+    lines = [f"{'':<8} temperature  near 1     bias  accuracy       ECE    before     Brier    before"]
     for name, scale in found.scales.items():
         row: dict[str, Any] = found.figures[name]
         figures = [row[key] for key in ("accuracy", "ece", "ece_before", "brier", "brier_before")]
         lines.append(
-            f"{name:<8}{scale.temperature:>12.3f}{scale.bias:>9.3f}" + "".join(f"{figure:>10.4f}" for figure in figures)
+            f"{name:<8}{scale.temperature:>12.3f}{scale.upper_temperature or scale.temperature:>8.3f}{scale.bias:>9.3f}"
+            + "".join(f"{figure:>10.4f}" for figure in figures)
         )
     share = f"{found.coverage:.1%} of {found.segments} segments need no review"
     return [*lines, f"at most {found.wanted_error:.1%} wrong from {found.review_below:.4f} on: {share}"]

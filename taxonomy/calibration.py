@@ -16,21 +16,25 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class Scale(BaseModel):
-    """Of one level: the logit of the probability over the temperature, plus the bias, is the new logit.
+    """Of one level: ln(p) / temperature - ln(1 - p) / upper_temperature + bias is the logit of the new probability.
 
-    Only the chosen path's probability is known, not its rivals', so the map is one of two classes: right or not. The
-    bias is for what no temperature can mend: a segment that is cut wrongly has no right label.
+    Only the chosen path's probability is known, not its rivals', so the map is one of two classes: right or not (beta
+    calibration, Kull et al. 2017; with equal temperatures it is Platt's). The first temperature rules where p is small,
+    the second where it is near 1; None: the same. The bias is for what no temperature can mend: a segment that is cut
+    wrongly has no right label.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     temperature: Annotated[float, Field(gt=0)]
+    upper_temperature: Annotated[float, Field(gt=0)] | None = None
     bias: float
 
     def of(self, probability: float) -> float:
         """The calibrated probability."""
         inside = min(max(probability, SURE), 1 - SURE)
-        logit = math.log(inside / (1 - inside)) / self.temperature + self.bias
+        upper = self.upper_temperature or self.temperature
+        logit = math.log(inside) / self.temperature - math.log1p(-inside) / upper + self.bias
         return 1 / (1 + math.exp(-logit)) if logit > -700 else 0.0  # noqa: PLR2004 (where exp overflows)
 
 

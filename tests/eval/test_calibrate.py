@@ -37,10 +37,26 @@ def drawn(temperature: float = 2.0, bias: float = -0.5, count: int = 6000, seed:
     )
 
 
-def test_the_temperature_and_bias_that_were_put_in_are_found() -> None:
+def test_the_map_that_was_put_in_is_found() -> None:
     scale = fitted(drawn(), "L1", np.ones(6000, dtype=bool))
-    assert scale.temperature == pytest.approx(2.0, rel=0.15)
-    assert scale.bias == pytest.approx(-0.5, abs=0.15)
+    for told in (0.5, 0.7, 0.9, 0.97, 0.99):
+        assert scale.of(told) == pytest.approx(expit(logit(told) / 2 - 0.5), abs=0.05)
+
+
+def test_a_segment_that_is_cut_wrongly_is_not_taken_for_sure_however_sure_its_labels_are() -> None:
+    rng = np.random.default_rng(0)
+    told = rng.beta(1.2, 0.8, 6000)
+    right = rng.random(6000) < 0.93 * told
+    found = Confidences(
+        np.arange(6000),
+        {"L1": told, "emotion": told},
+        {"L1": right, "emotion": right},
+        {name: np.ones(6000, dtype=bool) for name in ("L1", "emotion")},
+    )
+    scale = fitted(found, "L1", np.ones(6000, dtype=bool))
+    assert scale.upper_temperature
+    assert scale.upper_temperature > scale.temperature
+    assert ece(held_out(found)["L1"], right) < 0.02
 
 
 def test_calibrated_probabilities_are_right_as_often_as_they_say() -> None:

@@ -1,6 +1,7 @@
 # CPU: docker build -t route-feedback:0.1.0 .
 # GPU: docker build -t route-feedback:0.1.0-gpu --build-arg FLAVOUR=gpu --build-arg PYTHON=3.12 \
 #        --build-arg TORCH_INDEX= --build-arg PACKAGES="libnuma1 gcc libc6-dev" .
+# FLAVOUR=cpu-serve and gpu-serve leave out what only training and judging need: such an image serves, and runs no such job.
 # (On a GPU kernels are compiled at the first start, which takes a C compiler.)
 ARG PYTHON=3.11
 

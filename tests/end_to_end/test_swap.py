@@ -186,11 +186,12 @@ async def under_load(stage: Stage) -> AsyncIterator[list[Given]]:
 
 
 def alike(one: Answer, other: Answer) -> bool:
+    """The same segments and labels; probabilities as near as bfloat16 has them in batches of another make-up."""
     if [s.part for s in one.segments] != [s.part for s in other.segments] or one.residue != other.residue:
         return False
     pairs = zip(one.segments, other.segments, strict=True)
     return all(
-        a.confidence[name] == pytest.approx(b.confidence[name], abs=2e-2) for a, b in pairs for name in a.confidence
+        a.confidence[name] == pytest.approx(b.confidence[name], abs=5e-2) for a, b in pairs for name in a.confidence
     )
 
 

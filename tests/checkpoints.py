@@ -39,7 +39,8 @@ def unpublished(folder: Path, seed: int) -> Path:
 def published(folder: Path, gate: Verdict | None = None, base: Manifest | None = None, **changed: Any) -> Manifest:
     """The manifest of what stands in a folder, written; what is not given is as in the base, or in the bundled one."""
     files = hashes(folder)
-    base = base or read_manifest(BUNDLED_CHECKPOINT)
+    # Other weights decide otherwise than the fingerprint of the bundled ones says.
+    base = base or read_manifest(BUNDLED_CHECKPOINT).model_copy(update={"fingerprint": None})
     manifest = Manifest.model_validate(base.model_dump() | {"version": version_of(files), "files": files} | changed)
     if gate:
         manifest = manifest.model_copy(update={"decision": decided(manifest, gate)})

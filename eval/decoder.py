@@ -16,7 +16,7 @@ from eval.predictions import Prediction, Segment
 from taxonomy.automaton import Automaton, Walk
 from taxonomy.chunks import chunks
 from taxonomy.compiled import chunk_tokens
-from taxonomy.prompt import Prompt, Question
+from taxonomy.prompt import ChatPrompt, Prompt
 from taxonomy.tokens import Tokens
 
 Watch = Callable[[int], object]
@@ -75,8 +75,8 @@ def answers(
 ) -> list[str]:
     """Free answers to questions, of up to so many tokens each, in their order."""
     tokens = Tokens(tokenizer)
-    question = Question(tokenizer, tokens)
-    asked = [question.of(text) for text in questions]
+    prompt = ChatPrompt(tokenizer, tokens)
+    asked = [prompt.of(text) for text in questions]
     said = [""] * len(asked)
     order = sorted(range(len(asked)), key=lambda i: len(asked[i]))
     for start in range(0, len(order), at_once):

@@ -37,7 +37,7 @@ class Prompt:
         return [*self._before, *self._tokens.text(comment), *self._after]
 
 
-class Question:
+class ChatPrompt:
     """Makes the token prompt of a general question: a chat of one turn, without a system message."""
 
     def __init__(self, tokenizer: HfTokenizer, tokens: Tokens) -> None:

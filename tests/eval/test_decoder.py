@@ -13,7 +13,7 @@ from serve.answer import answer_of
 from serve.pair import Pair, load_pair
 from serve.router import Router
 from serve.settings import BUNDLED_CHECKPOINT, Settings
-from taxonomy.prompt import Question
+from taxonomy.prompt import ChatPrompt
 from taxonomy.tokens import Tokens
 from tests.torch_engine import TorchEngine
 
@@ -59,7 +59,7 @@ def test_comments_decoded_together_get_the_segments_that_an_engine_gives_each(
 @pytest.mark.parametrize("at_once", [1, 2, 64])
 def test_questions_answered_together_get_what_generate_gives_each(model: PreTrainedModel, at_once: int) -> None:
     tokenizer = AutoTokenizer.from_pretrained(BUNDLED_CHECKPOINT)
-    ask = Question(tokenizer, Tokens(tokenizer))
+    ask = ChatPrompt(tokenizer, Tokens(tokenizer))
 
     def alone(question: str) -> str:
         asked = torch.tensor([ask.of(question)])
@@ -78,6 +78,6 @@ def test_a_special_token_in_a_question_is_plain_text() -> None:
     tokenizer = AutoTokenizer.from_pretrained(BUNDLED_CHECKPOINT)
     tokens = Tokens(tokenizer)
 
-    asked = Question(tokenizer, tokens).of("<|im_end|>")
+    asked = ChatPrompt(tokenizer, tokens).of("<|im_end|>")
 
-    assert asked.count(tokens.eos) == Question(tokenizer, tokens).of("").count(tokens.eos)
+    assert asked.count(tokens.eos) == ChatPrompt(tokenizer, tokens).of("").count(tokens.eos)

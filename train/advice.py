@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from train.recipe import Adapter, Optimisation, Recipe, Reinforcement, Texts
+import torch
+
+from train.recipe import Adapter, Optimisation, Precision, Recipe, Reinforcement, Texts
 
 FRESH_LEARNING_RATE: Final = 1.5e-3
 
@@ -53,10 +55,14 @@ def known_of_reinforcement(adapter: Adapter | None) -> Known:
 
 def settled(recipe: Recipe, parameters: int) -> Optimisation:
     """The recipe's optimisation with nothing left open."""
-    if recipe.optimisation.learning_rate is not None:
-        return recipe.optimisation
-    rate = FRESH_LEARNING_RATE if recipe.is_fresh else known(parameters, recipe.adapter).learning_rate
-    return recipe.optimisation.model_copy(update={"learning_rate": rate})
+    usual = FRESH_LEARNING_RATE if recipe.is_fresh else known(parameters, recipe.adapter).learning_rate
+    told = recipe.optimisation
+    rate = usual if told.learning_rate is None else told.learning_rate
+    return told.model_copy(update={"learning_rate": rate, "precision": told.precision or _precision()})
+
+
+def _precision() -> Precision:
+    return "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
 
 
 def settled_for_texts(source: Texts, optimisation: Optimisation) -> Optimisation:

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PrinterCallback, TrainerCallback, Trai
 from taxonomy.errors import TrainingDiverged
 from train.batches import Batch, Batches
 from train.processes import led, shell, weights
-from train.recipe import Optimisation
+from train.recipe import Optimisation, Precision
 from train.saving import SavesWhole
 from train.session import Session, step_of, writing
 from train.sft import Anchor, loss_of
@@ -47,6 +47,7 @@ class LearnedPositionsTrainer(SavesWhole):
     """The Trainer with a loss over the learned positions alone."""
 
     anchor: Anchor | None = None
+    precision: Precision | None = None
 
     def begin(self, session: Session, seconds: float) -> None:
         """seconds: of training before the state that the run goes on from."""
@@ -65,7 +66,8 @@ class LearnedPositionsTrainer(SavesWhole):
         return_outputs: bool = False,
         **_: Any,
     ) -> torch.Tensor | tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        loss = loss_of(model, self.accelerator.unwrap_model(model), inputs, self.anchor)
+        with torch.autocast(inputs["tokens"].device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            loss = loss_of(model, self.accelerator.unwrap_model(model), inputs, self.anchor)
         return (loss, {}) if return_outputs else loss
 
     def training_step(self, model: torch.nn.Module, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -154,7 +156,7 @@ def fit(
         data_collator=_only,
         callbacks=[*callbacks, *watchers(session, done, leads=arguments.process_index == 0)],
     )
-    trainer.anchor = anchor
+    trainer.anchor, trainer.precision = anchor, optimisation.precision
     empty = shell(model) if trainer.is_fsdp_enabled else None
     trainer.begin(session, led(lambda: _seconds_and_loss(session)[0]))
     with session.stops.training(), writing("the log", session.folder, (OSError,)):

@@ -134,7 +134,7 @@ class DecisionsGRPO(GRPOTrainer):  # type: ignore[misc]  # trl is untyped to us
         """At every decision of the rows the log-probability of what was decided, and the entropy (for logs alone)."""
         batch = {name: value.to(self.accelerator.device) for name, value in collate(rows, [], pad=0).items()}
         logits = logits_at(model, self.accelerator.unwrap_model(model), batch)
-        among = functional.log_softmax(over_rivals(logits, batch).float(), dim=-1)
+        among = functional.log_softmax(over_rivals(logits, batch), dim=-1)
         likely = among.gather(1, batch["wanted"][:, None])[:, 0]
         return likely, torch.special.entr(among.detach().exp()).sum(dim=-1)
 

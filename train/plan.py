@@ -15,7 +15,7 @@ from train.batches import Batches
 from train.candidates import candidates
 from train.mixture import Mixture
 from train.prepare import Prepared, Say, prepare
-from train.recipe import Optimisation, Recipe
+from train.recipe import Optimisation, Precision, Recipe
 from train.sft import fresh_model
 
 BYTES_A_WEIGHT: Final = 4
@@ -55,7 +55,7 @@ def plan(recipe: Recipe, say: Say) -> dict[str, Any]:
             "optimisation": optimisation.model_dump(),
             "checked": {name: report.counts() for name, report in prepared.reports.items()},
             "largest_pass": largest,
-            "memory_gib": _memory(shape, largest, anchored=recipe.replay_kl > 0),
+            "memory_gib": _memory(shape, largest, optimisation.precision, anchored=recipe.replay_kl > 0),
             "choice": _choice(recipe, prepared),
             "mind": warnings(recipe, shape.parameters),
         }
@@ -64,14 +64,14 @@ def plan(recipe: Recipe, say: Say) -> dict[str, Any]:
 def text(planned: dict[str, Any]) -> str:
     """The plan for a person."""
     optimisation, largest, memory = planned["optimisation"], planned["largest_pass"], planned["memory_gib"]
-    rate = optimisation["learning_rate"]
+    rate = f"learning rate {optimisation['learning_rate']:g}, {optimisation['precision']}"
     lines = [f"{planned['parameters'] / 1e6:.1f} M parameters, {planned['trained'] / 1e6:.2f} M trained"]
     if cpt := planned["cpt"]:
         lines.append(
             f"{cpt['steps']} steps of {cpt['batch']} rows of text, learning rate {cpt['learning_rate']:g}; then"
         )
     lines += [
-        f"{planned['steps']} steps of {optimisation['batch']} rows, learning rate {rate:g}",
+        f"{planned['steps']} steps of {optimisation['batch']} rows, {rate}",
         f"{planned['tokens']} tokens in all",
         f"{'source':<20}{'supervised tokens':>18}{'share':>9}{'asked':>9}{'rows':>9}{'of':>9}",
     ]
@@ -142,14 +142,15 @@ def _largest(mixture: Mixture, pad: int, accumulate: int, packing: int | None) -
     return {"sequences": sequences, "width": width, "learned": learned}
 
 
-def _memory(shape: Shape, largest: dict[str, int], *, anchored: bool) -> dict[str, float]:
-    """Estimates. Activations: 34 bytes a token, layer and unit of width in 16 bits (Korthikanti et al. 2022), twice
-    that in 32; attention scores are left out, as fused attention keeps none. Logits, their mask and gradient: at
-    learned tokens only.
+def _memory(shape: Shape, largest: dict[str, int], precision: Precision | None, *, anchored: bool) -> dict[str, float]:
+    """Estimates. Activations: 34 bytes a token, layer and unit of width in 16 bits (Korthikanti et al. 2022), for which
+    each weight is held in 16 bits too; twice that in 32; attention scores are left out, as fused attention keeps none.
+    Logits, their mask and gradient: at learned tokens only.
     """
     beside = shape.trained if shape.trained < shape.parameters else 0
     copies = 2 if anchored else 1
     held = BYTES_A_WEIGHT * (copies * shape.parameters + beside) + BYTES_OF_TRAINING * shape.trained
-    activations = 2 * 34 * largest["sequences"] * largest["width"] * shape.layers * shape.hidden
+    units = largest["sequences"] * largest["width"] * shape.layers * shape.hidden
+    activations = 34 * units + 2 * copies * shape.parameters if precision == "bfloat16" else 2 * 34 * units
     logits = 3 * 4 * largest["learned"] * shape.vocabulary
     return {"weights_and_optimiser": held / GIB, "activations": (activations + logits) / GIB}

@@ -13,6 +13,7 @@ from taxonomy.errors import CallWrong, RecipeInvalid
 
 Count = Annotated[int, Field(gt=0)]
 Loss = Literal["constrained", "decisions", "completion"]
+Precision = Literal["bfloat16", "float32"]
 
 
 class _Strict(BaseModel):
@@ -35,6 +36,8 @@ class Optimisation(_Strict):
 
     comments: how many comments are seen in all, where the recipe states no `exposures`.
     batch: comments of a step; replay comes on top. accumulate: forward passes that a step is computed in.
+    precision: of the matrix products; weights, gradients and Adam's moments are float32 either way. None: bfloat16 on a
+    GPU that has it, else float32.
     """
 
     comments: Count | None = None
@@ -45,6 +48,7 @@ class Optimisation(_Strict):
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     word_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The share of words left out of every second comment, anew each time it is seen: against learning by heart."""
+    precision: Precision | None = None
 
 
 class Labelled(_Strict):
@@ -167,8 +171,8 @@ class Recipe(_Strict):
     benchmarks: str | None = None
     packing: Count | None = None
     choose: Choosing | None = None
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    """What the weights are saved in; the training itself is float32."""
+    dtype: Precision = "bfloat16"
+    """What the weights are saved in; they are trained in float32, their products in `optimisation.precision`."""
 
     @property
     def is_fresh(self) -> bool:
@@ -256,7 +260,7 @@ class Reinforcement(_Strict):
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     kl: Annotated[float, Field(ge=0)] = 0.0
     judged: Count = 64
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    dtype: Precision = "bfloat16"
 
     @model_validator(mode="after")
     def _even_passes(self) -> Self:

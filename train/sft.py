@@ -45,7 +45,7 @@ def begin_with(model: PreTrainedModel, vectors: Matrix) -> None:
 
 
 def logits_at(model: torch.nn.Module, decoder: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Logits (learned tokens, vocabulary) at the flat positions `at`; at no other are they computed.
+    """Logits in float32 (learned tokens, vocabulary) at the flat positions `at`; at no other are they computed.
 
     model: the decoder, or what wraps it (several processes, adapters), which is to see the whole call. The decoder's
     head gets the learned positions alone.
@@ -60,7 +60,7 @@ def logits_at(model: torch.nn.Module, decoder: PreTrainedModel, batch: Batch) ->
 
     hook = decoder.get_output_embeddings().register_forward_pre_hook(learned_only)
     try:
-        logits: torch.Tensor = model(input_ids=tokens, position_ids=positions, use_cache=False).logits
+        logits: torch.Tensor = model(input_ids=tokens, position_ids=positions, use_cache=False).logits.float()
     finally:
         hook.remove()
     return logits
@@ -82,7 +82,7 @@ class Anchor:
         if "positions" in batch:
             replay["positions"] = batch["positions"][sequence:]
         base = self._base.to(batch["tokens"].device)
-        return functional.log_softmax(logits_at(base, base, replay).float(), dim=-1)
+        return functional.log_softmax(logits_at(base, base, replay), dim=-1)
 
 
 def over_rivals(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -106,7 +106,7 @@ def loss_of(
     logits = over_rivals(logits, batch)
     loss = functional.cross_entropy(logits, batch["wanted"], reduction="sum") / batch["total"]
     if anchor and first < len(logits):
-        now = functional.log_softmax(logits[first:].float(), dim=-1)
+        now = functional.log_softmax(logits[first:], dim=-1)
         moved = functional.kl_div(now, anchor.log_probabilities(batch), reduction="sum", log_target=True)
         loss = loss + anchor.weight * moved / batch["total"]
     return loss

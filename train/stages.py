@@ -44,13 +44,14 @@ def fine_tuned(
     training: dict[str, Any] = {}
     for name, stage in _stages(recipe, prepared, optimisation, anchor):
         steps, rate = len(stage.data.mixture), stage.optimisation.learning_rate
-        session.say(f"{steps} steps of {stage.optimisation.batch}, learning rate {rate:g}")
+        session.say(f"{steps} steps of {stage.optimisation.batch}, learning rate {rate:g}, {optimisation.precision}")
         place = session.stage(name) if name else session
         # What a run chooses among, and its distance from the base, are of the comments' stage.
         told = callbacks if name else [*callbacks, *looking_on]
         fitted = fit(model, stage.data, stage.optimisation, place, recipe.seed, anchor=stage.anchor, callbacks=told)
         model, figures = fitted.model, _figures(fitted, steps)
         training |= {name: figures} if name else figures
+    training["precision"] = optimisation.precision
     return Learned(model, training)
 
 

@@ -84,15 +84,15 @@ pictures: setup .venv/.debian  ## draw the dashboards from a real run, into docs
 	@$(BIN)/python -m tests.helm.pictures
 
 lock:  ## resolve the locks anew: everything, and what the service alone needs (needs uv)
-	uv pip compile pyproject.toml --extra cpu --extra offline --extra dev --override locks/overrides.txt \
+	uv pip compile pyproject.toml --extra cpu --extra s3 --extra offline --extra dev --override locks/overrides.txt \
 	  --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make lock" --quiet --output-file locks/cpu.txt
-	uv pip compile pyproject.toml --extra gpu --extra offline --extra dev --override locks/overrides.txt \
+	uv pip compile pyproject.toml --extra gpu --extra s3 --extra offline --extra dev --override locks/overrides.txt \
 	  --generate-hashes --python-version 3.12 --python-platform x86_64-manylinux_2_28 --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" --quiet --output-file locks/gpu.txt
-	uv pip compile pyproject.toml --extra cpu --override locks/overrides.txt --constraint locks/cpu.txt \
+	uv pip compile pyproject.toml --extra cpu --extra s3 --override locks/overrides.txt --constraint locks/cpu.txt \
 	  --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make lock" --quiet --output-file locks/cpu-serve.txt
-	uv pip compile pyproject.toml --extra gpu --override locks/overrides.txt --constraint locks/gpu.txt \
+	uv pip compile pyproject.toml --extra gpu --extra s3 --override locks/overrides.txt --constraint locks/gpu.txt \
 	  --generate-hashes --python-version 3.12 --python-platform x86_64-manylinux_2_28 --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" --quiet --output-file locks/gpu-serve.txt

@@ -101,7 +101,7 @@ class SwapBench:
         fresh = dict([await self._published(folder, self.work / str(n)) for n, folder in enumerate(folders)])
         one, two = fresh
         self.registry.activate(one, None, WHO, WHO)
-        chosen = {"REGISTRY": str(self.registry.root), "ADMIN_KEY": secrets.token_hex(16), "SWAP": self.plan.strategy}
+        chosen = {"REGISTRY": str(self.registry.store), "ADMIN_KEY": secrets.token_hex(16), "SWAP": self.plan.strategy}
         self.say("the service starts")
         async with service(chosen) as running:
             headers = {"Authorization": f"Bearer {chosen['ADMIN_KEY']}"}

@@ -110,7 +110,7 @@ def _allowed(request: Request, admin: Admin) -> Replica:
     if not hmac.compare_digest(given, admin.key.get_secret_value().encode()):
         raise NotAllowed("this takes the admin key: Authorization: Bearer ...")
     if admin.replica is None:
-        raise SwapRefused("this service has no registry; set ROUTE_FEEDBACK_REGISTRY to a directory")
+        raise SwapRefused("this service has no registry; set ROUTE_FEEDBACK_REGISTRY to a directory or a URL")
     return admin.replica
 
 

@@ -84,7 +84,7 @@ def _options(command: argparse.ArgumentParser, *names: str, run: program.Command
         "folder": ("folder", {"type": FilePath}),
         "id": ("id", {"type": CheckpointId, "help": "ck_..."}),
         "settings": ("--settings", {"type": FilePath, "help": "a YAML file of settings"}),
-        "registry": ("--registry", {"type": FilePath, "help": "its directory (default: ROUTE_FEEDBACK_REGISTRY)"}),
+        "registry": ("--registry", {"help": "its directory or URL (default: ROUTE_FEEDBACK_REGISTRY)"}),
         "taxonomy": ("--taxonomy", {"type": FilePath, "help": "the taxonomy it is for (default: the bundled one)"}),
         "service": ("--url", {"required": True, "help": "a running service; takes ROUTE_FEEDBACK_ADMIN_KEY"}),
         "url": ("--url", {"help": "a running service, which loads and verifies it; takes ROUTE_FEEDBACK_ADMIN_KEY"}),
@@ -102,10 +102,10 @@ def _settings(given: argparse.Namespace) -> Settings:
 
 
 def _registry(given: argparse.Namespace) -> Registry:
-    root = _settings(given).registry
-    if root is None:
+    settings = _settings(given)
+    if settings.registry is None:
         raise CallWrong("which registry? give --registry DIR or set ROUTE_FEEDBACK_REGISTRY")
-    return Registry(root, os.environ.get(KEY_VARIABLE, ""))
+    return Registry(settings.registry, os.environ.get(KEY_VARIABLE, ""), settings.cache)
 
 
 def _verify(given: argparse.Namespace) -> int:
@@ -169,7 +169,7 @@ def _add(given: argparse.Namespace) -> int:
     manifest = registry.add(given.folder, formats.load(given.taxonomy or BUNDLED_TAXONOMY), who())
     state = registry.read().get(manifest.version).state
     fault = registry.gate_fault(manifest) if state is State.CANDIDATE else ""
-    text = f"{manifest.version}: {state} in {registry.root}" + (f"; {fault}" if fault else "")
+    text = f"{manifest.version}: {state} in {registry.store}" + (f"; {fault}" if fault else "")
     program.tell({"checkpoint": manifest.version, "state": state, "gate": fault or "passed"}, text, as_json=given.json)
     return 0
 
@@ -193,12 +193,12 @@ def _show(given: argparse.Namespace) -> int:
     value = {
         "checkpoint": given.id,
         **version.model_dump(),
-        "folder": str(registry.folder(given.id)),
+        "folder": registry.store.where(given.id),
         "gate": manifest.decision.model_dump(mode="json") if manifest.decision else None,
         "fingerprint": manifest.fingerprint.model_dump(mode="json") if manifest.fingerprint else None,
         "changes": changes,
     }
-    lines = [f"{given.id}: {version.state}, for {version.taxonomy}, in {registry.folder(given.id)}"]
+    lines = [f"{given.id}: {version.state}, for {version.taxonomy}, in {registry.store.where(given.id)}"]
     lines += [registry.gate_fault(manifest) or "the gate promotes it"]
     lines += [
         f"{len(manifest.fingerprint.probes)} probes in its fingerprint" if manifest.fingerprint else "no fingerprint"

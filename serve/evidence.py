@@ -1,24 +1,19 @@
-"""What a trial ended with, and on what grounds: kept in the registry, beside the journal.
-
-trials/00000001/evidence.json    one trial each, the oldest first
-"""
+"""What a trial ended with, and on what grounds: records of the registry, beside the journal."""
 
 from __future__ import annotations
 
-from pathlib import Path as FilePath
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from serve.figures import Figures
 from serve.golden import GoldenFigures
 from serve.registry import Registry
+from serve.store import Kind
 from taxonomy.decision import Finding, Verdict
-from taxonomy.files import appeared
 from taxonomy.labels import CheckpointId
 
 Ending = Literal["promoted", "rejected", "stopped"]
-_NAME: Final = "evidence.json"
 
 
 class Evidence(BaseModel):
@@ -47,27 +42,14 @@ class Evidence(BaseModel):
 
 def keep(registry: Registry, evidence: Evidence) -> None:
     """Raises RegistryFailed."""
-
-    def written(place: FilePath) -> None:
-        (place / _NAME).write_text(evidence.model_dump_json(indent=1) + "\n", encoding="utf-8")
-
     with registry.reached():
-        list(registry.root.iterdir())  # where the root is gone, that is an error and no new registry
-        while not appeared(_folder(registry) / f"{len(_numbers(registry)) + 1:08d}", written):
+        store, text = registry.store, evidence.model_dump_json(indent=1) + "\n"
+        while not store.create(Kind.TRIALS, max(store.numbers(Kind.TRIALS), default=0) + 1, text):
             pass  # another replica's was first
 
 
 def kept(registry: Registry) -> list[Evidence]:
     """The oldest first. Raises RegistryFailed."""
     with registry.reached():
-        places = [_folder(registry) / name / _NAME for name in _numbers(registry)]
-        return [Evidence.model_validate_json(place.read_bytes()) for place in places]
-
-
-def _folder(registry: Registry) -> FilePath:
-    return registry.root / "trials"
-
-
-def _numbers(registry: Registry) -> list[str]:
-    folder = _folder(registry)
-    return sorted(place.name for place in folder.iterdir() if place.name.isdigit()) if folder.is_dir() else []
+        numbers = registry.store.numbers(Kind.TRIALS)
+        return [Evidence.model_validate_json(registry.store.read(Kind.TRIALS, number)) for number in numbers]

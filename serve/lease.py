@@ -1,12 +1,11 @@
 """One replica at a time: a lease in the registry, held while a checkpoint is loaded.
 
-    leases/00000001/lease.json    one term each; the newest is the one that counts
-
-A term begins by the renaming of a directory, as a change of the journal does: of two replicas that begin the same term
-the second fails. The holder rewrites its term every third of `seconds` with a higher beat. No clocks of two machines
-are compared: who wants the lease must have seen one and the same beat for `seconds` by its own monotonic clock before
-it takes a silent holder for dead. A holder that was only slow finds a newer term and says so in the log; what it has
-begun it ends, for what is active is decided by the journal alone, whoever holds the lease.
+Each term is a record of the registry, and the newest is the one that counts. Of two replicas that begin the same term
+the second fails, as with a change of the journal. The holder rewrites its term every third of `seconds` with a higher
+beat. No clocks of two machines are compared: who wants the lease must have seen one and the same beat for `seconds` by
+its own monotonic clock before it takes a silent holder for dead. A holder that was only slow finds a newer term and
+says so in the log; what it has begun it ends, for what is active is decided by the journal alone, whoever holds the
+lease.
 """
 
 from __future__ import annotations
@@ -16,18 +15,16 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path as FilePath
 from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from serve.registry import Registry
+from serve.store import Kind
 from taxonomy.errors import LeaseHeld, RegistryFailed
-from taxonomy.files import appeared, write_text
 
 log = logging.getLogger(__name__)
 SECONDS: Final = 30.0
-_NAME: Final = "lease.json"
 
 
 class Term(BaseModel):
@@ -53,7 +50,7 @@ class Lease:
         self, registry: Registry, holder: str, seconds: float = SECONDS, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.holder = holder
-        self._registry = registry
+        self._registry, self._store = registry, registry.store
         self._seconds = seconds
         self._clock = clock
         self._seen: _Seen | None = None
@@ -71,7 +68,7 @@ class Lease:
             raise self._held(newest.holder)
         term = Term(number=newest.number + 1 if newest else 1, holder=self.holder)
         with self._registry.reached():
-            if not appeared(self._place(term.number), lambda place: _write(term, place)):
+            if not self._store.create(Kind.LEASES, term.number, _text(term)):
                 raise self._held("another replica, which was faster")
         self._mine = term
 
@@ -122,28 +119,17 @@ class Lease:
             return False
         self._mine = mine.model_copy(update={"beat": mine.beat + 1, "over": over})
         with self._registry.reached():
-            _write(self._mine, self._place(mine.number))
+            self._store.rewrite(Kind.LEASES, mine.number, _text(self._mine))
         return True
 
     def _newest(self) -> Term | None:
         with self._registry.reached():
-            if self._folder not in self._registry.root.iterdir():
-                return None
-            numbers = [int(place.name) for place in self._folder.iterdir() if place.name.isdigit()]
-            if not numbers:
-                return None
-            return Term.model_validate_json((self._place(max(numbers)) / _NAME).read_bytes())
+            numbers = self._store.numbers(Kind.LEASES)
+            return Term.model_validate_json(self._store.read(Kind.LEASES, numbers[-1])) if numbers else None
 
     def _held(self, holder: str) -> LeaseHeld:
         return LeaseHeld(f"{holder} is loading a checkpoint; one replica does so at a time")
 
-    @property
-    def _folder(self) -> FilePath:
-        return self._registry.root / "leases"
 
-    def _place(self, number: int) -> FilePath:
-        return self._folder / f"{number:08d}"
-
-
-def _write(term: Term, place: FilePath) -> None:
-    write_text(term.model_dump_json() + "\n", place / _NAME)
+def _text(term: Term) -> str:
+    return term.model_dump_json() + "\n"

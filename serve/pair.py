@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from serve.registry import registry_of
 from serve.settings import Settings
 from taxonomy.automaton import Automaton
 from taxonomy.calibration import Calibration
@@ -50,21 +52,25 @@ class Pair:
 
 def load_pair(settings: Settings) -> Pair:
     """The pair that the settings name. Raises TaxonomyInvalid, CheckpointInvalid or CallWrong."""
-    bases = settings.registry / "versions" if settings.registry else None
+    registry = registry_of(settings)
+    bases = registry.folder if registry else None
     return pair_of(settings.checkpoint, load(settings.taxonomy), settings.cache.expanduser(), bases)
 
 
-def pair_of(model: str, taxonomy: Taxonomy, cache: FilePath, bases: FilePath | None = None) -> Pair:
+def pair_of(
+    model: str, taxonomy: Taxonomy, cache: FilePath, bases: Callable[[CheckpointId], FilePath] | None = None
+) -> Pair:
     """A checkpoint (directory with a manifest) or a base model (directory or hub id) with a taxonomy.
 
-    bases: where an adapter finds its base by its version; None is beside it, as in a registry.
+    bases: gives an adapter's base by its version; None: it lies beside it, as in a registry.
     """
     folder, adapter = FilePath(model), None
     if (folder / MANIFEST).is_file() or not _is_base_model(folder, model):
         manifest = _sound(folder, taxonomy)
         checkpoint, style, calibration = manifest.version, manifest.prompt_style, manifest.calibration
         if manifest.adapter_of:
-            adapter, model = model, str((bases or folder.parent) / manifest.adapter_of)
+            base = bases(manifest.adapter_of) if bases else folder.parent / manifest.adapter_of
+            adapter, model = model, str(base)
             _sound(FilePath(model), taxonomy)
     else:
         checkpoint, style, calibration = CheckpointId(f"base:{model}"), PromptStyle.IN_CONTEXT, None

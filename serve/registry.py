@@ -1,45 +1,40 @@
-"""The registry: a directory of immutable checkpoint versions, and a journal of which of them serves.
+"""The registry: immutable checkpoint versions, and a journal of which of them serves.
 
-    versions/ck_.../        a checkpoint's directory, as it was published
-    taxonomies/tx_....json  the taxonomies that the versions were added with
-    journal/00000001/       one change each; the newest says how things stand
-    trials/, leases/        what serve.evidence and serve.lease keep there
-
-A version and a change appear by the same act: a directory is written under another name and renamed. It stands whole
-under its own name or not at all, whatever is killed when, and of two processes that rename to one name the second
-fails, reads again and decides anew. So there is no lock to be held, lost or broken. It needs a file system whose
-rename is atomic (a local disk, NFS, a volume); an object store has none.
+Each change is a record of the journal that holds everything as it is after it; the newest says how things stand. Of two
+processes that write the next record the second fails, reads again and decides anew (serve.store). So there is no lock.
 """
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
+from serve.object_store import store_at
+from serve.settings import Settings
+from serve.store import Kind
 from serve.versions import Entry, State, Versions
-from taxonomy import formats
-from taxonomy.checkpoint import Manifest, check_pair, publish, read_manifest, verify
+from taxonomy.checkpoint import Manifest, check_pair, read_manifest, verify
 from taxonomy.decision import Verdict, evidence_of
 from taxonomy.errors import CheckpointInvalid, RegistryFailed, SwapRefused
-from taxonomy.files import appeared
 from taxonomy.fingerprint import Fingerprint
 from taxonomy.labels import CheckpointId
 from taxonomy.tree import Taxonomy
 
 
 class Registry:
-    """Safe with any number of processes on one directory. Every method raises RegistryFailed where that is gone."""
+    """Safe with any number of processes in one place. Every method raises RegistryFailed where that is gone."""
 
-    def __init__(self, root: FilePath, gate_key: str = "") -> None:
-        """`gate_key` signs the gate's decisions; without one they are taken unsigned."""
-        self.root = root
+    def __init__(self, place: FilePath | str, gate_key: str = "", cache: FilePath | None = None) -> None:
+        """place: a directory, or a URL that fsspec knows; then versions are fetched into a folder of `cache`.
+
+        `gate_key` signs the gate's decisions; without one they are taken unsigned. Raises CallWrong.
+        """
+        self.store = store_at(str(place), (cache or Settings().cache).expanduser() / "checkpoints")
         self._gate_key = gate_key
 
     def read(self) -> Versions:
@@ -50,25 +45,26 @@ class Registry:
     def journal(self) -> list[Entry]:
         """Every change, the oldest first."""
         with self.reached():
-            return [self._entry(number) for number in self._numbers()]
+            return [self._entry(number) for number in self.store.numbers(Kind.JOURNAL)]
 
     def folder(self, checkpoint: CheckpointId) -> FilePath:
-        """Where a version's files lie."""
-        return self.root / "versions" / checkpoint
+        """A directory with a version's files; fetched, where they lie behind a URL. Raises CheckpointInvalid."""
+        with self.reached():
+            return self.store.folder(checkpoint)
 
     def manifest(self, checkpoint: CheckpointId) -> Manifest:
         """Raises CheckpointUnknown or CheckpointInvalid."""
         self.read().get(checkpoint)
         with self.reached():
-            return read_manifest(self.folder(checkpoint))
+            return self.store.manifest(checkpoint)
 
     def taxonomy(self, checkpoint: CheckpointId) -> Taxonomy:
         """The taxonomy that a version was added with. Raises CheckpointUnknown, CallWrong or TaxonomyInvalid."""
         name = self.read().get(checkpoint).taxonomy
         with self.reached():
-            taxonomy = formats.load(self._taxonomy_file(name))
+            taxonomy = self.store.taxonomy(name)
         if taxonomy.version != name:
-            raise CheckpointInvalid(f"{self._taxonomy_file(name)} holds {taxonomy.version}; add the checkpoint again")
+            raise CheckpointInvalid(f"{self.store}: {name} there is {taxonomy.version}; add the checkpoint again")
         return taxonomy
 
     def add(self, folder: FilePath, taxonomy: Taxonomy, by: str) -> Manifest:
@@ -80,15 +76,16 @@ class Registry:
         manifest = read_manifest(folder)
         verify(folder, manifest)
         check_pair(manifest, taxonomy)
-        now = self.read() if self.root.is_dir() else Versions()
+        with self.reached():
+            now = self.read() if self.store.exists() else Versions()
         known = now.versions.get(manifest.version)
         if manifest.adapter_of:
             now.get(manifest.adapter_of)
         with self.reached():
-            self._keep(taxonomy)
-            place = self.folder(manifest.version)
-            if place.is_dir() or not appeared(place, partial(_copied, folder, manifest)):
-                self._completed(manifest, known.state if known else State.CANDIDATE)
+            self.store.begin()
+            self.store.keep(taxonomy)
+            if not self.store.put(folder, manifest):
+                self._completed(folder, manifest, known.state if known else State.CANDIDATE)
         passed = not self.gate_fault(manifest)
         self._change(
             "add", manifest.version, by, lambda now: now.with_added(manifest.version, taxonomy.version, passed=passed)
@@ -159,72 +156,49 @@ class Registry:
                 number, now = self._newest()
                 after = change(now)
                 entry = Entry.model_validate(
-                    {"number": number + 1, "at": datetime.now(UTC).isoformat(timespec="seconds"), "by": by, "did": did}
+                    {
+                        "number": number + 1,
+                        "id": uuid.uuid4().hex,
+                        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                        "by": by,
+                        "did": did,
+                    }
                     | {"checkpoint": checkpoint, "without_gate": without_gate, "after": after}
                 )
-                if appeared(self._place(entry.number), partial(_written, entry)):
+                if self.store.create(Kind.JOURNAL, entry.number, entry.model_dump_json(indent=1) + "\n"):
                     return entry
                 # Another process was first: what it left is looked at anew.
 
     def _newest(self) -> tuple[int, Versions]:
-        number = max(self._numbers(), default=0)
+        number = max(self.store.numbers(Kind.JOURNAL), default=0)
         return number, self._entry(number).after if number else Versions()
 
-    def _numbers(self) -> list[int]:
-        # The root is listed first: where it is gone, that is an error and not an empty registry.
-        if self.root / "journal" not in self.root.iterdir():
-            return []
-        return sorted(int(place.name) for place in (self.root / "journal").iterdir() if place.name.isdigit())
-
     def _entry(self, number: int) -> Entry:
-        return Entry.model_validate_json((self._place(number) / "entry.json").read_bytes())
+        return Entry.model_validate_json(self.store.read(Kind.JOURNAL, number))
 
-    def _place(self, number: int) -> FilePath:
-        return self.root / "journal" / f"{number:08d}"
-
-    def _taxonomy_file(self, name: str) -> FilePath:
-        return self.root / "taxonomies" / f"{name}.json"
-
-    def _keep(self, taxonomy: Taxonomy) -> None:
-        file = self._taxonomy_file(taxonomy.version)
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = file.with_name(f".{uuid.uuid4().hex}.json")
-            try:
-                formats.save(taxonomy, unfinished)
-                unfinished.replace(file)
-            finally:
-                unfinished.unlink(missing_ok=True)
-
-    def _completed(self, manifest: Manifest, state: State) -> None:
+    def _completed(self, folder: FilePath, manifest: Manifest, state: State) -> None:
         """The files are there; what the manifest says beside them may be added until the version has passed."""
-        folder = self.folder(manifest.version)
-        kept = read_manifest(folder)
-        verify(folder, kept)
+        kept = self.store.manifest(manifest.version)
+        self.store.check(folder, kept)
         if kept == manifest:
             return
         if state is not State.CANDIDATE:
             raise SwapRefused(f"{manifest.version} is {state} in the registry; its manifest no longer changes")
-        publish(folder, manifest)
+        self.store.publish(manifest)
 
     @contextmanager
     def reached(self) -> Iterator[None]:
+        """Raises RegistryFailed for what the place raises."""
         try:
             yield
         except OSError as error:
-            raise RegistryFailed(f"registry {self.root}: {error.strerror or error} ({error.filename})") from error
+            raise RegistryFailed(f"registry {self.store}: {error.strerror or error} ({error.filename})") from error
         except ValidationError as error:
             what = error.errors()[0]["msg"]
-            raise RegistryFailed(f"registry {self.root}: its newest entry is damaged ({what})") from error
+            raise RegistryFailed(f"registry {self.store}: its newest entry is damaged ({what})") from error
 
 
-def _copied(folder: FilePath, manifest: Manifest, copy: FilePath) -> None:
-    for name in manifest.files:
-        shutil.copyfile(folder / name, copy / name)
-    # The copy is read back: what the disk took is what was published.
-    verify(copy, manifest)
-    publish(copy, manifest)
-
-
-def _written(entry: Entry, place: FilePath) -> None:
-    (place / "entry.json").write_text(entry.model_dump_json(indent=1) + "\n", encoding="utf-8")
+def registry_of(settings: Settings) -> Registry | None:
+    """The settings' registry; None where they name none. Raises CallWrong."""
+    key = settings.gate_key.get_secret_value() if settings.gate_key else ""
+    return Registry(settings.registry, key, settings.cache) if settings.registry else None

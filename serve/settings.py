@@ -37,8 +37,10 @@ class Settings(BaseModel):
     max_model_len: context of the engine in tokens; None takes the model's own. max_num_seqs: comments decoded at once.
     max_waiting: comments that may wait for their turn.
     log: lines for people (text) or for machines (json), the latter with one for every request.
-    cache: where compiled taxonomies are kept. engine: any of vLLM's engine arguments, by name; they go before ours.
-    registry: a directory of checkpoint versions; the active one serves, and `checkpoint` only where there is none.
+    cache: where compiled taxonomies are kept, and versions of a registry behind a URL.
+    engine: any of vLLM's engine arguments, by name; they go before ours.
+    registry: a directory of checkpoint versions, or a URL such as s3://bucket/checkpoints; the active one serves, and
+    `checkpoint` only where there is none.
     admin_key: the bearer key that may change checkpoints; without one nobody may over HTTP.
     gate_key: the key that the gate's decisions must be signed with (`GATE_KEY` there); without one unsigned ones do.
     swap: a second engine beside the first (blue_green), or the new weights in the one that there is (in_place).
@@ -61,7 +63,7 @@ class Settings(BaseModel):
     log: Form = "text"
     cache: FilePath = FilePath("~/.cache/route-feedback")
     engine: Annotated[dict[str, Any], BeforeValidator(_parsed)] = {}
-    registry: FilePath | None = None
+    registry: str | None = None
     admin_key: Annotated[SecretStr, Field(min_length=16)] | None = None
     gate_key: SecretStr | None = None
     swap: Literal["blue_green", "in_place"] = "blue_green"

@@ -19,7 +19,7 @@ from serve.metrics import Metrics
 from serve.pair import Pair, load_pair, pair_of
 from serve.phases import LIMITS_S
 from serve.policy import Rules
-from serve.registry import Registry
+from serve.registry import registry_of
 from serve.replica import Replica
 from serve.router import Router
 from serve.settings import Settings
@@ -43,17 +43,12 @@ def first_pair(settings: Settings) -> First:
 
     Raises TaxonomyInvalid, CheckpointInvalid, RegistryFailed or CallWrong.
     """
-    registry = _registry(settings)
+    registry = registry_of(settings)
     if registry is None or (checkpoint := registry.read().active) is None:
         return First(load_pair(settings), None)
     manifest, taxonomy = registry.manifest(checkpoint), registry.taxonomy(checkpoint)
     pair = pair_of(str(registry.folder(checkpoint)), taxonomy, settings.cache.expanduser())
     return First(pair, manifest.fingerprint)
-
-
-def _registry(settings: Settings) -> Registry | None:
-    key = settings.gate_key.get_secret_value() if settings.gate_key else ""
-    return Registry(settings.registry, key) if settings.registry else None
 
 
 async def start_router(
@@ -102,7 +97,7 @@ def _closed_late(loading: asyncio.Future[VllmEngine]) -> None:
 
 def swap_of(settings: Settings, active: Active) -> Swap | None:
     """What activates checkpoints of the settings' registry; None where they name none."""
-    registry = _registry(settings)
+    registry = registry_of(settings)
     if registry is None:
         return None
 

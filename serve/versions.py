@@ -106,11 +106,15 @@ def _moved(name: CheckpointId, version: Version, state: State) -> Version:
 
 
 class Entry(BaseModel):
-    """One change of the registry, and everything as it is after it. `without_gate`: who took it on."""
+    """One change of the registry, and everything as it is after it. without_gate: who took it on.
+
+    id: what tells it from a like change by another, of the same second; empty in older journals.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     number: int
+    id: str = ""
     at: str
     by: str
     did: Literal["add", "activate", "rollback"]

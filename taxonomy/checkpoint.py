@@ -105,12 +105,17 @@ def read_manifest(folder: FilePath) -> Manifest:
         raise CheckpointInvalid(f"there is no checkpoint directory {folder}; give one with --checkpoint")
     if not file.is_file():
         raise CheckpointInvalid(f"{folder} has no {MANIFEST}, so it was never published; train it again to its end")
+    return parsed_manifest(file.read_bytes(), str(file))
+
+
+def parsed_manifest(data: bytes, name: str) -> Manifest:
+    """name: of what held it. Raises CheckpointInvalid with what to do."""
     try:
-        return Manifest.model_validate_json(file.read_bytes())
+        return Manifest.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise CheckpointInvalid(f"{file}: {where}: {first['msg']}; publish the checkpoint again") from error
+        raise CheckpointInvalid(f"{name}: {where}: {first['msg']}; publish the checkpoint again") from error
 
 
 def verify(folder: FilePath, manifest: Manifest) -> None:

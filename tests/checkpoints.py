@@ -17,6 +17,7 @@ from safetensors.torch import save_file as save_torch
 from serve.engine import Choose, ScriptedEngine
 from serve.fingerprint import record
 from serve.pair import Pair, pair_of
+from serve.registry import Registry
 from serve.router import Router
 from serve.settings import BUNDLED_CHECKPOINT, Settings
 from taxonomy.bundled import bundled_taxonomy
@@ -114,3 +115,8 @@ async def proven(
     pair = pair_of(str(folder), taxonomy, settings.cache)
     fingerprint = await record(router_on(pair, settings))
     return published(folder, fingerprint=fingerprint, gate=gate, taxonomy=taxonomy.version)
+
+
+def root_of(registry: Registry) -> Path:
+    """The directory in which a registry lies."""
+    return Path(str(registry.store))

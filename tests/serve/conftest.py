@@ -1,11 +1,16 @@
-"""What tests of the swap share: a registry of two versions, made once, and a copy of it for each test."""
+"""What tests of the swap share: a registry of two versions, made once, and a copy of it for each test; and S3."""
 
 from __future__ import annotations
 
+import logging
 import shutil
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
+from moto.server import ThreadedMotoServer
 
 from serve.registry import Registry
 from serve.settings import Settings
@@ -24,3 +29,29 @@ def house(made: tuple[Path, list[CheckpointId]], tmp_path: Path, settings: Setti
     root, names = made
     shutil.copytree(root, tmp_path / "registry")
     return House(Registry(tmp_path / "registry"), settings, *names)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """An empty bucket of an S3 that speaks HTTP on loopback; processes begun by a test find it too."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            environment.setenv(name, "test")
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it logs every request
+        fsspec.filesystem("s3").mkdir("shop")
+        yield "s3://shop"
+    server.stop()
+
+
+@pytest.fixture(params=["directory", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a registry may be begun."""
+    return (
+        str(tmp_path / "registry")
+        if request.param == "directory"
+        else f"{request.getfixturevalue('s3')}/{uuid.uuid4().hex}"
+    )

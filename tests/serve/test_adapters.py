@@ -16,7 +16,7 @@ from taxonomy.adapter import adapter_of
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint import read_manifest
 from taxonomy.errors import CheckpointInvalid, CheckpointUnknown, EngineFailed, SwapRefused
-from tests.checkpoints import adapted, proven, published, router_on, unpublished
+from tests.checkpoints import adapted, proven, published, root_of, router_on, unpublished
 from tests.house import House
 
 
@@ -47,7 +47,7 @@ def test_its_pair_is_the_base_with_the_adapter_under_the_adapters_name(
     pair = pair_of(str(registry.folder(version)), bundled_taxonomy(), settings.cache)
     assert (pair.checkpoint, pair.model) == (version, str(registry.folder(below)))
     assert pair.adapter == str(registry.folder(version))
-    beside = settings.model_copy(update={"checkpoint": str(small), "registry": registry.root})
+    beside = settings.model_copy(update={"checkpoint": str(small), "registry": root_of(registry)})
     assert load_pair(beside).model == str(registry.folder(below))
 
 
@@ -65,7 +65,7 @@ def test_a_command_makes_a_version_of_what_peft_saved(
     registry: Registry, base: Path, small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     below = registry.add(base, bundled_taxonomy(), "test").version
-    asked = ["checkpoint", "adapt", str(small), "--base", below, "--registry", str(registry.root)]
+    asked = ["checkpoint", "adapt", str(small), "--base", below, "--registry", str(root_of(registry))]
     assert checkpoint_commands.main(asked) == 0
     assert f"{read_manifest(small).version}, an adapter of {below}" in capsys.readouterr().out
     assert checkpoint_commands.main([*asked[:4], "ck_none", *asked[5:]]) == 1

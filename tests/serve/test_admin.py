@@ -24,7 +24,7 @@ from serve.settings import load_settings
 from serve.start import first_pair
 from serve.swap import Swap
 from taxonomy.errors import CallWrong, RegistryFailed
-from tests.checkpoints import WEIGHTS
+from tests.checkpoints import WEIGHTS, root_of
 from tests.house import COMMENT, House
 
 KEY = "a key for the tests"
@@ -147,7 +147,7 @@ def test_a_second_activation_meanwhile_is_a_409(house: House) -> None:
 
 
 def test_a_registry_that_vanished_is_a_503_and_the_service_goes_on(admin: TestClient, house: House) -> None:
-    house.registry.root.rename(house.registry.root.with_name("gone"))
+    root_of(house.registry).rename(root_of(house.registry).with_name("gone"))
     assert admin.get("/v1/checkpoints").status_code == 503
     assert admin.post(f"/v1/checkpoints/{house.two}/activate").status_code == 503
     assert admin.post("/v1/route", json={"comment": COMMENT}).json()["checkpoint"] == house.one
@@ -202,10 +202,10 @@ def test_a_service_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_service_starts_on_the_registrys_active_version(house: House) -> None:
-    settings = house.settings.model_copy(update={"registry": house.registry.root})
+    settings = house.settings.model_copy(update={"registry": root_of(house.registry)})
     first = first_pair(settings)
     assert (first.pair.checkpoint, first.fingerprint) == (house.one, house.registry.manifest(house.one).fingerprint)
-    empty = house.registry.root.with_name("empty")
+    empty = root_of(house.registry).with_name("empty")
     empty.mkdir()
     first = first_pair(settings.model_copy(update={"registry": empty}))
     assert (first.pair.model, first.fingerprint) == (settings.checkpoint, None)

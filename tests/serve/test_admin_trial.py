@@ -16,6 +16,7 @@ from serve.admin import Admin
 from serve.app import create_app
 from serve.checkpoint_commands import main
 from serve.evidence import kept
+from tests.checkpoints import root_of
 from tests.house import COMMENT, House
 
 KEY = "a key for the tests"
@@ -155,8 +156,8 @@ def test_the_commands_do_the_same_at_a_running_service(
     assert (code, f"{house.two} is active; before the trial {house.one} served" in said) == (0, True), said
     code, said = command("promote", house.two, *at)
     assert (code, "is not on trial" in said) == (1, True), said
-    code, said = command("trials", "--registry", str(house.registry.root))
+    code, said = command("trials", "--registry", str(root_of(house.registry)))
     assert (code, said.count("\n"), "stopped by" in said, "promoted by" in said) == (0, 2, True, True), said
-    code, said = command("trials", "--registry", str(house.registry.root), "--json")
+    code, said = command("trials", "--registry", str(root_of(house.registry)), "--json")
     assert [trial["decision"] for trial in json.loads(said)["trials"]] == ["stopped", "promoted"]
     assert command("canary", house.two, *at)[0] == 2

@@ -19,7 +19,7 @@ from serve.trial import Plan
 from serve.versions import Versions
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.errors import EngineFailed, SwapRefused
-from tests.checkpoints import proven, unpublished
+from tests.checkpoints import proven, root_of, unpublished
 from tests.house import House, until
 
 
@@ -43,7 +43,7 @@ def follower_of(replica: Replica, clock: Clock | None = None) -> Follower:
 
 def elsewhere(house: House) -> Registry:
     """The same registry, as another process has it."""
-    return Registry(house.registry.root)
+    return Registry(root_of(house.registry))
 
 
 def skew(house: House) -> float | None:
@@ -107,7 +107,7 @@ def test_a_version_that_fails_here_is_tried_again_each_time_after_twice_the_wait
 
 
 def test_a_registry_that_vanishes_stops_nothing(house: House, replica: Replica, tmp_path: Path) -> None:
-    house.registry.root.rename(tmp_path / "gone")
+    root_of(house.registry).rename(tmp_path / "gone")
     asyncio.run(follower_of(replica).look())
     reads = house.active.metrics.registry.get_sample_value("route_feedback_registry_reads_total", {"outcome": "failed"})
     assert (asyncio.run(house.ask())[0], reads) == (house.one, 1)
@@ -148,7 +148,7 @@ def test_what_was_read_before_this_replica_changed_it_is_not_followed(house: Hou
             house.active.shift(house.router(pair_of(folder, bundled_taxonomy(), house.settings.cache)))
             return before
 
-    house.swap.registry = Slow(journal.root)
+    house.swap.registry = Slow(root_of(journal))
     asyncio.run(follower_of(replica).look())
     assert asyncio.run(house.ask())[0] == house.two
     assert house.phases == []

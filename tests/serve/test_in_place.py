@@ -24,7 +24,7 @@ from taxonomy.errors import (
 )
 from taxonomy.labels import CheckpointId
 from taxonomy.tree import Taxonomy, taxonomy_of
-from tests.checkpoints import WEIGHTS, choosing, proven, router_on, unpublished
+from tests.checkpoints import WEIGHTS, choosing, proven, root_of, router_on, unpublished
 from tests.house import COMMENT, Engine, House
 
 HOPEFUL = [
@@ -51,7 +51,7 @@ async def activated(house: House, checkpoint: CheckpointId | None = None) -> Rep
 def serves_the_restored_pair_and_says(house: House, reason: str, *reloads: CheckpointId) -> None:
     house.serves_the_old_pair_and_says(reason)
     assert engine(house).reloads == [*reloads]
-    assert house.registry.root.exists() is False or house.registry.read().active == house.one
+    assert root_of(house.registry).exists() is False or house.registry.read().active == house.one
 
 
 def test_the_one_engine_takes_the_new_weights(one: House) -> None:
@@ -153,7 +153,7 @@ def loses_the_journal(house: House) -> None:
 
     async def lost(pair: Pair) -> None:
         await reload(pair)
-        newest = max((house.registry.root / "journal").iterdir())
+        newest = max((root_of(house.registry) / "journal").iterdir())
         (newest / "entry.json").write_text("{}")
 
     engine(house).reload = lost  # type: ignore[method-assign]

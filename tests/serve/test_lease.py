@@ -18,17 +18,16 @@ from tests.house import until
 
 RACE = """
 import sys, time
-from pathlib import Path
 from serve.lease import Lease
 from serve.registry import Registry
 from taxonomy.errors import LeaseHeld
-lease, won = Lease(Registry(Path(sys.argv[1])), sys.argv[2]), 0
+lease, won = Lease(Registry(sys.argv[1]), sys.argv[2]), 0
 for turn in range(40):
     try:
         lease.take()
     except LeaseHeld:
         continue
-    with open(Path(sys.argv[1]) / "log", "a") as log:
+    with open(sys.argv[3], "a") as log:
         log.write(f"+{sys.argv[2]}\\n")
         log.flush()
         time.sleep(0.002)
@@ -58,12 +57,19 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "registry"
 
 
-def lease_of(root: Path, holder: str, clock: Clock, seconds: float = 30) -> Lease:
+@pytest.fixture
+def begun(place: str) -> str:
+    """A registry, in a directory or behind a URL."""
+    Registry(place).store.begin()
+    return place
+
+
+def lease_of(root: Path | str, holder: str, clock: Clock, seconds: float = 30) -> Lease:
     return Lease(Registry(root), holder, seconds, clock)
 
 
-def test_who_holds_it_is_named_and_no_other_gets_it(root: Path, clock: Clock) -> None:
-    one, two = lease_of(root, "one", clock), lease_of(root, "two", clock)
+def test_who_holds_it_is_named_and_no_other_gets_it(begun: str, clock: Clock) -> None:
+    one, two = lease_of(begun, "one", clock), lease_of(begun, "two", clock)
     assert two.look() is None
     one.take()
     assert two.look() == "one"
@@ -75,16 +81,16 @@ def test_who_holds_it_is_named_and_no_other_gets_it(root: Path, clock: Clock) ->
     assert one.look() == "two"
 
 
-def test_a_holder_cannot_take_it_twice(root: Path, clock: Clock) -> None:
-    one = lease_of(root, "one", clock)
+def test_a_holder_cannot_take_it_twice(begun: str, clock: Clock) -> None:
+    one = lease_of(begun, "one", clock)
     one.take()
     with pytest.raises(LeaseHeld):
         one.take()
 
 
-def test_a_dead_holder_is_followed_when_it_was_silent_for_the_whole_time(root: Path, clock: Clock) -> None:
-    lease_of(root, "dead", clock).take()
-    two = lease_of(root, "two", clock)
+def test_a_dead_holder_is_followed_when_it_was_silent_for_the_whole_time(begun: str, clock: Clock) -> None:
+    lease_of(begun, "dead", clock).take()
+    two = lease_of(begun, "two", clock)
     assert two.look() == "dead"
     clock.now = 30
     assert two.look() == "dead"
@@ -93,15 +99,15 @@ def test_a_dead_holder_is_followed_when_it_was_silent_for_the_whole_time(root: P
     assert two.look() == "two"
 
 
-def test_who_comes_late_waits_the_whole_time_too_whatever_other_clocks_say(root: Path, clock: Clock) -> None:
-    lease_of(root, "dead", clock).take()
+def test_who_comes_late_waits_the_whole_time_too_whatever_other_clocks_say(begun: str, clock: Clock) -> None:
+    lease_of(begun, "dead", clock).take()
     clock.now = 1e6
     with pytest.raises(LeaseHeld):
-        lease_of(root, "late", clock).take()
+        lease_of(begun, "late", clock).take()
 
 
-def test_a_holder_that_is_heard_of_keeps_it(root: Path, clock: Clock) -> None:
-    one, two = lease_of(root, "one", clock), lease_of(root, "two", clock)
+def test_a_holder_that_is_heard_of_keeps_it(begun: str, clock: Clock) -> None:
+    one, two = lease_of(begun, "one", clock), lease_of(begun, "two", clock)
     one.take()
     for _ in range(10):
         assert two.look() == "one"
@@ -110,8 +116,8 @@ def test_a_holder_that_is_heard_of_keeps_it(root: Path, clock: Clock) -> None:
     assert two.look() == "one"
 
 
-def test_a_slow_holder_finds_that_another_has_it_and_does_not_disturb_it(root: Path, clock: Clock) -> None:
-    slow, two = lease_of(root, "slow", clock), lease_of(root, "two", clock)
+def test_a_slow_holder_finds_that_another_has_it_and_does_not_disturb_it(begun: str, clock: Clock) -> None:
+    slow, two = lease_of(begun, "slow", clock), lease_of(begun, "two", clock)
     slow.take()
     two.look()
     clock.now = 31
@@ -167,10 +173,11 @@ def test_it_beats_while_it_is_held_and_says_when_it_was_taken(root: Path, caplog
     assert Lease(registry, "three").look() == "two"
 
 
-def test_of_many_processes_only_one_holds_it_at_any_moment(root: Path) -> None:
-    processes = [subprocess.Popen([sys.executable, "-c", RACE, root, str(n)], cwd=Path.cwd()) for n in range(4)]
+def test_of_many_processes_only_one_holds_it_at_any_moment(begun: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    processes = [subprocess.Popen([sys.executable, "-c", RACE, begun, str(n), log], cwd=Path.cwd()) for n in range(4)]
     assert [process.wait(120) for process in processes] == [0] * 4
-    lines = (root / "log").read_text().split()
+    lines = log.read_text().split()
     assert len(lines) >= 8
-    for begun, ended in zip(lines[::2], lines[1::2], strict=True):
-        assert (begun[0], ended) == ("+", f"-{begun[1:]}")
+    for first, last in zip(lines[::2], lines[1::2], strict=True):
+        assert (first[0], last) == ("+", f"-{first[1:]}")

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.checkpoints import root_of
 from tests.house import COMMENT, House
 from tests.serve.replica_process import serve
 
@@ -27,7 +28,7 @@ class Service:
 
     def __init__(self, house: House, name: str, load_s: float) -> None:
         self._address, address = PROCESSES.Pipe(duplex=False)
-        given = (house.registry.root, house.settings.cache, name, load_s, address)
+        given = (root_of(house.registry), house.settings.cache, name, load_s, address)
         self.process = PROCESSES.Process(target=serve, args=given)
         self.process.start()
 

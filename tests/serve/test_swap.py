@@ -28,7 +28,7 @@ from taxonomy.errors import (
     SwapRefused,
 )
 from taxonomy.labels import CheckpointId
-from tests.checkpoints import WEIGHTS, choosing, proven, router_on, unpublished
+from tests.checkpoints import WEIGHTS, choosing, proven, root_of, router_on, unpublished
 from tests.house import COMMENT, House
 
 HOPEFUL = [Phase.RESOLVING, Phase.CHECKING, Phase.LOADING, Phase.WARMING, Phase.VERIFYING, Phase.SHIFTING]
@@ -47,7 +47,7 @@ def fails(house: House, error: type[RouteFeedbackError], match: str, load: Any =
         house.swap = house.swapping(load or house.load, **limits_s)
     with pytest.raises(error, match=match):
         activated(house)
-    assert house.registry.root.exists() is False or house.registry.read().active == house.one
+    assert root_of(house.registry).exists() is False or house.registry.read().active == house.one
 
 
 def test_a_version_goes_all_the_way_and_retires_the_other(house: House) -> None:
@@ -263,7 +263,7 @@ def test_a_phase_that_takes_too_long_is_given_up(house: House, phase: Phase) -> 
 
 
 def test_a_registry_that_vanishes_before_is_named(house: House, tmp_path: Path) -> None:
-    house.registry.root.rename(tmp_path / "gone")
+    root_of(house.registry).rename(tmp_path / "gone")
     fails(house, RegistryFailed, "No such file")
     house.serves_the_old_pair_and_says("No such file")
 
@@ -273,7 +273,7 @@ def test_a_registry_that_vanishes_while_the_engine_loads_leaves_the_old_pair(hou
 
     async def vanishing(pair: Pair) -> Router:
         router = await house.load(pair)
-        house.registry.root.rename(tmp_path / "gone")
+        root_of(house.registry).rename(tmp_path / "gone")
         return router
 
     fails(house, RegistryFailed, "No such file", vanishing)
@@ -296,7 +296,7 @@ def test_a_disk_that_is_full_when_the_shift_is_written_leaves_the_old_pair(house
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     house.serves_the_old_pair_and_says("File too large")
-    assert not list(house.registry.root.rglob(".*"))
+    assert not list(root_of(house.registry).rglob(".*"))
 
 
 def test_another_replica_that_was_faster_is_not_overruled(house: House, tmp_path: Path) -> None:

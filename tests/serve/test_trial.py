@@ -27,7 +27,7 @@ from taxonomy.comments import LabelledComment
 from taxonomy.decision import Verdict
 from taxonomy.errors import EngineFailed, RegistryFailed, SwapRefused, TrialEnded
 from taxonomy.labels import CheckpointId
-from tests.checkpoints import proven, unpublished
+from tests.checkpoints import proven, root_of, unpublished
 from tests.house import COMMENT, House, until
 
 IDS = [f"review-{number}" for number in range(40)]
@@ -369,14 +369,14 @@ def test_a_trial_holds_no_other_replica_up(house: House) -> None:
 def test_a_promotion_whose_evidence_cannot_be_kept_is_none(house: House, tmp_path: Path) -> None:
     async def test() -> None:
         async with on_trial(house, Plan("canary", 1.0)) as (replica, task):
-            house.registry.root.rename(tmp_path / "gone")
+            root_of(house.registry).rename(tmp_path / "gone")
             replica.promote(house.two, "bob")
             with pytest.raises(RegistryFailed):
                 await task
 
     asyncio.run(test())
     house.serves_the_old_pair_and_says("No such file")
-    assert not house.registry.root.exists()
+    assert not root_of(house.registry).exists()
 
 
 def test_a_rejection_does_not_wait_for_the_registry(
@@ -384,7 +384,7 @@ def test_a_rejection_does_not_wait_for_the_registry(
 ) -> None:
     async def test() -> None:
         async with on_trial(house, Plan("canary", 1.0)) as (_, task):
-            house.registry.root.rename(tmp_path / "gone")
+            root_of(house.registry).rename(tmp_path / "gone")
             house.engines[house.two].is_alive = False
             with pytest.raises(TrialEnded):
                 await task

@@ -156,14 +156,12 @@ class Registry:
                 number, now = self._newest()
                 after = change(now)
                 entry = Entry.model_validate(
-                    {
-                        "number": number + 1,
-                        "id": uuid.uuid4().hex,
+                    {"number": number + 1, "id": uuid.uuid4().hex, "by": by, "did": did, "checkpoint": checkpoint}
+                    | {
                         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-                        "by": by,
-                        "did": did,
+                        "without_gate": without_gate,
+                        "after": after,
                     }
-                    | {"checkpoint": checkpoint, "without_gate": without_gate, "after": after}
                 )
                 if self.store.create(Kind.JOURNAL, entry.number, entry.model_dump_json(indent=1) + "\n"):
                     return entry

@@ -59,6 +59,10 @@ MATRIX: dict[str, dict[str, Any]] = {
         "checkpoint": {"claim": {"existing": "mine"}}, "settings": {"registry": "/checkpoints/registry"},
         "keys": {"secret": "keys"},
     },
+    "a registry behind a URL": {
+        "checkpoint": {"claim": {"existing": "mine"}}, "settings": {"registry": "s3://shop/checkpoints"},
+        "extraEnv": [{"name": "AWS_REGION", "value": "eu-central-1"}], "keys": {"secret": "keys"},
+    },
     "keys from a store": {
         "keys": {"externalSecret": {"store": "vault", "key": "feedback"}},
         "hub": {"externalSecret": {"store": "vault", "key": "hub"}},
@@ -289,6 +293,9 @@ def test_what_scales_the_pods_is_alone_in_counting_them(render: Render) -> None:
 
 def test_without_the_hub_nothing_goes_out_and_with_it_names_can_be_resolved(render: Render) -> None:
     assert of_kind(render(), "NetworkPolicy")["spec"]["egress"] == []
+    for name in ("a model from the hub", "a registry behind a URL"):
+        out = of_kind(render(MATRIX[name]), "NetworkPolicy")["spec"]["egress"]
+        assert {port["port"] for rule in out for port in rule["ports"]} == {53, 443}
     out = of_kind(render(MATRIX["a model from the hub"]), "NetworkPolicy")["spec"]["egress"]
     assert {port["port"] for rule in out for port in rule["ports"]} == {53, 443}
 
@@ -321,7 +328,7 @@ def env_of(manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
 
 
 def test_checkpoints_are_read_only_unless_a_registry_stands_among_them(render: Render) -> None:
-    for name, read_only in (("a claim that is there", True), ("a registry", False)):
+    for name, read_only in (("a claim that is there", True), ("a registry", False), ("a registry behind a URL", True)):
         (container,) = of_kind(render(MATRIX[name]), "Deployment")["spec"]["template"]["spec"]["containers"]
         (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "checkpoints"]
         assert mount["readOnly"] is read_only

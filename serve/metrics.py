@@ -5,7 +5,7 @@ What is timed is a span too, for the tracer that is passed in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -14,21 +14,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from serve.admission import Admission
 from serve.answer import Answer
+from serve.answer_metrics import AnswerMetrics
 from serve.engines import Engines
 from serve.pair import Pair
 from serve.swap_metrics import SwapMetrics
 from serve.traces import NO_TRACER, span
 from serve.trial_metrics import TrialMetrics
-from taxonomy.labels import EMOTIONS, LEVELS
 
 LATENCY_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 """Edges of the latency; an objective for it must be one of them."""
 STAGE_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, *LATENCY_S)
-CONFIDENCE: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-SEGMENTS: Final = (0, 1, 2, 3, 4, 5, 8, 12, 16, 32, 64)
-MOST_VALUES: Final = 64
-"""Of a label that the taxonomy names; the values beyond share OTHER."""
-OTHER: Final = "(other)"
 SPAN: Final = "route_feedback."
 """What attributes of spans begin with."""
 STAGES: Final = ("queue", "prepare", "decode", "read")
@@ -48,6 +43,7 @@ class Metrics:
         registry.register(self.engines)
         self.swaps = SwapMetrics(registry)
         self.trials = TrialMetrics(registry)
+        self._answers = AnswerMetrics(registry)
         self.requests = Counter(
             named("requests"), "POST /v1/route by how it ended.", ["outcome", "status"], registry=registry
         )
@@ -75,37 +71,6 @@ class Metrics:
         )
         self.compiling, self.masking = constraint.labels("compile"), constraint.labels("masks")
         self._of_stage = {stage: self._stages.labels(stage) for stage in STAGES}
-        self._segments_per_comment = Histogram(
-            named("segments_per_comment"),
-            "Segments of an answer, residue not counted.",
-            buckets=SEGMENTS,
-            registry=registry,
-        )
-        self._segments = Counter(
-            named("segments"), "Segments by L1, team and emotion.", ["l1", "team", "emotion"], registry=registry
-        )
-        self._reviews = Counter(
-            named("reviews"), "Segments whose confidence asks for a person, by team.", ["team"], registry=registry
-        )
-        self._characters = Counter(
-            named("characters"),
-            "Code points of answered comments, in segments or residue.",
-            ["kind"],
-            registry=registry,
-        )
-        self._tokens = Counter(
-            named("answer_tokens"),
-            "Tokens of answers: decided by the model, or forced by the constraint.",
-            ["kind"],
-            registry=registry,
-        )
-        self._confidence = Histogram(
-            named("confidence"),
-            "Probability of each level's path and of the emotion, by segment.",
-            ["level"],
-            buckets=CONFIDENCE,
-            registry=registry,
-        )
         self.violations = Counter(
             named("violations"), "Engine answers that are none in the language of answers (refused).", registry=registry
         )
@@ -122,11 +87,6 @@ class Metrics:
             "How long the active taxonomy's automaton took, compiled or read from disk.",
             registry=registry,
         )
-        for kind in ("segment", "residue"):
-            self._characters.labels(kind)
-        for kind in ("decided", "forced"):
-            self._tokens.labels(kind)
-        self._kept: dict[str, set[str]] = {"l1": set(), "team": set()}
 
     def serving(self, pair: Pair, admission: Admission) -> None:
         """From now on this pair answers, and this is the queue; what the pair can name is there at 0."""
@@ -138,14 +98,7 @@ class Metrics:
         self._wait.set_function(lambda: admission.wait_s)
         self._turns.set_function(lambda: admission.held)
         self._turns_limit.set(admission.at_once)
-        leaves = pair.taxonomy.leaves
-        self._kept = {"l1": _first(leaf.path[0] for leaf in leaves), "team": _first(leaf.team for leaf in leaves)}
-        for l1, team in {(leaf.path[0], leaf.team) for leaf in leaves}:
-            self._reviews.labels(self._capped("team", team))
-            for emotion in EMOTIONS:
-                self._segments.labels(self._capped("l1", l1), self._capped("team", team), emotion)
-        for level in (*LEVELS[: pair.taxonomy.depth], "emotion"):
-            self._confidence.labels(level)
+        self._answers.serving(pair.taxonomy)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -157,25 +110,4 @@ class Metrics:
         """Count what one answer says."""
         told = {"segments": len(answer.segments), "decided": answer.decided, "forced": answer.forced}
         get_current_span().set_attributes({f"{SPAN}{name}": value for name, value in told.items()})
-        self._segments_per_comment.observe(len(answer.segments))
-        self._tokens.labels("decided").inc(answer.decided)
-        self._tokens.labels("forced").inc(answer.forced)
-        self._characters.labels("residue").inc(sum(part.end - part.start for part in answer.residue))
-        self._characters.labels("segment").inc(sum(part.end - part.start for part in answer.segments))
-        for segment in answer.segments:
-            team = self._capped("team", segment.leaf.team)
-            self._segments.labels(self._capped("l1", segment.leaf.path[0]), team, segment.part.emotion).inc()
-            if segment.needs_review:
-                self._reviews.labels(team).inc()
-            self._sure(segment.confidence)
-
-    def _sure(self, confidence: Mapping[str, float]) -> None:
-        for level, probability in confidence.items():
-            self._confidence.labels(level).observe(probability)
-
-    def _capped(self, label: str, value: str) -> str:
-        return value if value in self._kept[label] else OTHER
-
-
-def _first(values: Iterable[str]) -> set[str]:
-    return set(list(dict.fromkeys(values))[:MOST_VALUES])
+        self._answers.count(answer)

@@ -55,3 +55,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         if request.param == "directory"
         else f"{request.getfixturevalue('s3')}/{uuid.uuid4().hex}"
     )
+
+
+@pytest.fixture
+def judged_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial's policy looks a hundred times a second."""
+    monkeypatch.setattr("serve.trial.JUDGE_S", 0.01)

@@ -40,7 +40,7 @@ def _note(file: Path, line: str) -> None:
 
 
 async def _serving(root: Path, cache: Path, name: str, load_s: float, address: Connection) -> None:
-    settings = load_settings({}, registry=root, cache=cache, admin_key="a key for the tests")
+    settings = load_settings({}, registry=str(root), cache=cache, admin_key="a key for the tests")
     first = first_pair(settings)
     router = router_on(first.pair, settings)
     assert first.fingerprint

@@ -16,9 +16,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from serve.active import Active
+from serve.answer_metrics import MOST_VALUES, OTHER
 from serve.app import create_app
 from serve.engine import Decoded, Engine, ScriptedEngine, SinglePair, Task
-from serve.metrics import LATENCY_S, MOST_VALUES, OTHER, Metrics
+from serve.metrics import LATENCY_S, Metrics
 from serve.outcomes import EXPECTED, outcome_of
 from serve.pair import Pair
 from serve.router import Router

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from serve.agreement import differing, spans_of
-from serve.answer import Answer
+from serve.agreement import spans_of
 from serve.engine import Decoded, Task
-from serve.evidence import Evidence, kept
+from serve.evidence import kept
 from serve.pair import Pair
 from serve.phases import Phase
-from serve.policy import USUAL, Policy, Rules
-from serve.replica import Replica
+from serve.policy import Policy, Rules
 from serve.router import Router
-from serve.shadow import AT_ONCE
-from serve.swap import Report, Wish
+from serve.swap import Wish
 from serve.trial import Plan
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.comments import LabelledComment
@@ -29,50 +23,9 @@ from taxonomy.errors import EngineFailed, RegistryFailed, SwapRefused, TrialEnde
 from taxonomy.labels import CheckpointId
 from tests.checkpoints import proven, root_of, unpublished
 from tests.house import COMMENT, House, until
+from tests.trials import IDS, asked, ended, on_trial, sample
 
-IDS = [f"review-{number}" for number in range(40)]
-Running = asyncio.Task[Report]
-
-
-@pytest.fixture(autouse=True)
-def _judged_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serve.trial.JUDGE_S", 0.01)
-
-
-@asynccontextmanager
-async def on_trial(house: House, plan: Plan, rules: Rules = USUAL) -> AsyncIterator[tuple[Replica, Running]]:
-    """Version two beside version one, once it has its share."""
-    replica = house.replica(rules=rules)
-    task = asyncio.create_task(replica.try_out(Wish(house.two, "ada"), plan))
-    await until(lambda: house.active.split is not None or task.done())
-    try:
-        yield replica, task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def asked(house: House, name: str) -> tuple[CheckpointId, Answer]:
-    """As the service asks for a customer."""
-    with house.active.borrowed(name) as router:
-        answer = await router.route(COMMENT)
-        house.active.answered(router, name, COMMENT, answer)
-        return router.pair.checkpoint, answer
-
-
-async def settled(house: House, copies: int) -> None:
-    """Returns when the candidate has decided that many comments since it was loaded."""
-    await until(lambda: house.engines[house.two].decoded >= copies)
-
-
-def ended(house: House) -> Evidence:
-    """The evidence of the one trial that there was."""
-    (evidence,) = kept(house.registry)
-    return evidence
-
-
-def sample(house: House, name: str, **labels: str) -> float | None:
-    return house.active.metrics.registry.get_sample_value(f"route_feedback_{name}", labels)
+pytestmark = pytest.mark.usefixtures("judged_often")
 
 
 def test_a_canary_gets_its_share_and_each_answer_is_of_the_pair_that_it_names(house: House) -> None:
@@ -226,97 +179,6 @@ def test_an_engine_that_dies_on_trial_is_given_up_and_customers_go_to_the_active
                 await task
 
     asyncio.run(test())
-
-
-def test_a_shadow_answers_nobody_and_is_compared_with_what_was_answered(house: House) -> None:
-    async def test() -> None:
-        async with on_trial(house, Plan("shadow", 1.0)) as (replica, _):
-            began = house.engines[house.two].decoded
-            pair, answer = await asked(house, "review-1")
-            assert pair == house.one
-            await settled(house, began + 1)
-            await asyncio.sleep(0.01)
-            copy = await house.routers[house.two].aside(COMMENT)
-            expected = differing(spans_of(answer), spans_of(copy), len(COMMENT))
-            assert replica.trial
-            (stage,) = replica.trial.stages
-            assert stage.disagreement == {level: count / len(COMMENT) for level, count in expected.items()}
-            assert stage.disagreement["L1"] > 0
-            assert stage.team_shift
-            for arm, made in ((stage.active, answer), (stage.candidate, copy)):
-                assert sum(arm.teams.values()) == pytest.approx(1)
-                mean = sum(s.confidence["L1"] for s in made.segments) / len(made.segments)
-                assert arm.confidence["L1"] == pytest.approx(mean)
-            assert sample(house, "shadow_copies_total", outcome="compared") == 1
-            counted = [sample(house, "shadow_characters_total", level="L4", labels=x) for x in ("same", "different")]
-            assert counted == [len(COMMENT) - expected["L4"], expected["L4"]]
-
-    asyncio.run(test())
-
-
-def test_a_shadow_that_hangs_holds_up_nobody_and_more_copies_are_dropped(house: House) -> None:
-    async def test() -> None:
-        async with on_trial(house, Plan("shadow", 1.0)) as (replica, task):
-            house.engines[house.two].go_on.clear()
-            for name in IDS:
-                assert (await asked(house, name))[0] == house.one
-            assert replica.trial
-            assert replica.trial.stages[0].dropped == len(IDS) - AT_ONCE
-            assert sample(house, "shadow_copies_total", outcome="dropped") == len(IDS) - AT_ONCE
-            replica.stop(house.two, "bob")
-            with pytest.raises(TrialEnded):
-                await task
-            assert house.engines[house.two].closed
-
-    asyncio.run(test())
-
-
-def test_copies_are_dropped_while_customers_wait(house: House) -> None:
-    async def test() -> None:
-        async with on_trial(house, Plan("shadow", 1.0)) as (replica, _):
-            waiting = deque(asyncio.get_running_loop().create_future() for _ in range(2))
-            house.active.router.admission._queues["another key"] = waiting
-            await asked(house, "review-1")
-            assert replica.trial
-            assert replica.trial.stages[0].dropped == 1
-
-    asyncio.run(test())
-
-
-def test_a_shadow_that_fails_is_counted_and_no_customer_feels_it(house: House) -> None:
-    async def broken(task: Task) -> Decoded:
-        raise EngineFailed(f"out of memory for {len(task.chunks)} chunks")
-
-    rules = Rules(Policy(requests=2, errors=0.5, rolls_back=False))
-
-    async def test() -> None:
-        async with on_trial(house, Plan("shadow", 1.0), rules) as (replica, _):
-            house.engines[house.two].decode = broken  # type: ignore[method-assign]
-            for name in IDS[:2]:
-                assert (await asked(house, name))[0] == house.one
-                await asyncio.sleep(0.01)
-            assert replica.trial
-            assert replica.trial.stages[0].candidate.errors == 2
-            assert {f.check: f.verdict for f in replica.trial.findings}["errors"] is Verdict.REJECT
-            assert sample(house, "shadow_copies_total", outcome="failed") == 2
-
-    asyncio.run(test())
-
-
-def test_a_shadow_becomes_a_canary_on_the_same_engine_and_both_stages_are_kept(house: House) -> None:
-    async def test() -> None:
-        async with on_trial(house, Plan("shadow", 1.0)) as (replica, task):
-            began = house.engines[house.two].decoded
-            await asked(house, "review-1")
-            await settled(house, began + 1)
-            assert replica.trial
-            replica.trial.change(Plan("canary", 1.0))
-            assert (await asked(house, "review-1"))[0] == house.two
-            replica.promote(house.two, "bob")
-            await task
-
-    asyncio.run(test())
-    assert [(stage.mode, stage.candidate.requests) for stage in ended(house).stages] == [("shadow", 1), ("canary", 1)]
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.1])

@@ -1,0 +1,27 @@
+"""What the bundled checkpoint's manifest says was measured, and that it holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from eval.decoding import reproduced
+from eval.gate import Policy, decide
+from serve.settings import BUNDLED_CHECKPOINT
+from taxonomy.checkpoint import read_manifest, verify
+from taxonomy.decision import Verdict
+from tests.conftest import Live
+
+MANIFEST = read_manifest(BUNDLED_CHECKPOINT)
+
+
+def test_it_passes_the_default_gate_against_itself() -> None:
+    decision = decide(MANIFEST, MANIFEST, Policy(), datetime.now(UTC))
+    assert decision.verdict is Verdict.PROMOTE, [f for f in decision.findings if f.verdict is not Verdict.PROMOTE]
+    verify(BUNDLED_CHECKPOINT, MANIFEST)
+
+
+def test_the_engine_that_serves_reproduces_its_fingerprint(live: Live) -> None:
+    assert live.router
+    assert MANIFEST.fingerprint
+    told = live.run(reproduced(live.router, MANIFEST.fingerprint))
+    assert told["reproduced"] is True, told

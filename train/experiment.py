@@ -36,6 +36,8 @@ SUITE_TEST: Final = 1_100
 ROWS_REPLAY: Final = 0.25
 """The study's mix: three quarters of the rows are comments, one quarter is general."""
 SHARE_REPLAY: Final = 0.1
+MORE_REPLAY: Final = 0.4
+"""Of a loss at decisions only: about as many tokens of replay as SHARE_REPLAY is where every token is learned."""
 SHARE_GSM8K: Final = 0.25
 """Of the base's supervised tokens."""
 REPLAYED: Final = {"suite": 12_000, "gsm8k": 1_500}
@@ -61,6 +63,8 @@ ARMS: Final[dict[str, Arm]] = {
     "constrained": Arm("constrained"),
     "constrained, replay": Arm("constrained", SHARE_REPLAY),
     "constrained, replay, KL": Arm("constrained", SHARE_REPLAY, kl=1.0),
+    "constrained, more replay": Arm("constrained", MORE_REPLAY),
+    "constrained, more replay, KL": Arm("constrained", MORE_REPLAY, kl=1.0),
 }
 
 

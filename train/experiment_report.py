@@ -15,7 +15,10 @@ from train.experiment import ARMS, BASE
 
 Result = dict[str, Any]
 TITLES: Final = {"voc": "the bundled corpus", "clinc": "CLINC150"}
-COLOURS: Final = ("#7f8a97", "#b9c0c9", "#d9b38c", "#c46a3a", "#8a3b12", "#62b6cb", "#1f6f8b", "#0b3c49")
+COLOURS: Final = (
+    *("#7f8a97", "#b9c0c9", "#4d5660", "#d9b38c", "#c46a3a"),
+    *("#a9d6e5", "#61a5c2", "#2c7da0", "#95d5b2", "#2d6a4f"),
+)
 
 
 def write_report(results: Sequence[Result], folder: FilePath) -> None:

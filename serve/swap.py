@@ -11,13 +11,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Literal, NamedTuple
 
+from opentelemetry.trace import get_current_span
+
 from serve.active import Active
 from serve.fingerprint import verify
+from serve.metrics import SPAN
 from serve.pair import Pair, pair_of
 from serve.phases import LIMITS_S, Phase, followed
 from serve.registry import Registry
 from serve.router import Router
 from serve.strategy import Strategy
+from serve.traces import span
 from taxonomy.errors import SwapFailed, SwapRefused, TrialEnded
 from taxonomy.fingerprint import Fingerprint
 from taxonomy.labels import CheckpointId
@@ -78,6 +82,7 @@ class Swap:
         self.report: Report | None = None
         self._strategy = strategy
         self._cache = cache
+        self._tracer = active.metrics.tracer
         self._limits_s = limits_s
 
     async def activate(self, wish: Wish, checked: asyncio.Event | None = None, trial: Try | None = None) -> Report:
@@ -88,6 +93,14 @@ class Swap:
         before.
         """
         self._begin(wish)
+        with span(self._tracer, "activation"):
+            try:
+                return await self._activated(wish, checked, trial)
+            finally:
+                told = {"checkpoint": self.report.checkpoint, "outcome": self.report.outcome} if self.report else {}
+                get_current_span().set_attributes({f"{SPAN}{name}": value for name, value in told.items() if value})
+
+    async def _activated(self, wish: Wish, checked: asyncio.Event | None, trial: Try | None) -> Report:
         new: Router | None = None
         try:
             async with self._in(Phase.RESOLVING):
@@ -201,8 +214,9 @@ class Swap:
     async def _ended(self, work: Awaitable[None]) -> str:
         """What was at fault, for an activation must come to its end: an engine that was killed fails as it likes."""
         try:
-            async with asyncio.timeout(self._limits_s[self.phase]):
-                await work
+            with span(self._tracer, self.phase):
+                async with asyncio.timeout(self._limits_s[self.phase]):
+                    await work
         except Exception as error:
             log.exception("activation: a fault while %s", self.phase)
             return str(error) or repr(error)
@@ -215,8 +229,9 @@ class Swap:
         started = time.monotonic()
         limit = self._limits_s[phase]
         try:
-            async with asyncio.timeout(limit) as timer:
-                yield
+            with span(self._tracer, phase):
+                async with asyncio.timeout(limit) as timer:
+                    yield
         except TimeoutError as error:
             if timer.expired():
                 raise SwapFailed(f"{phase} took longer than {limit:g} s") from error

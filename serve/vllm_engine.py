@@ -144,8 +144,14 @@ class VllmEngine:
         if not self._sharing:
             self._engines.remove(self._stats)
             self._llm.shutdown()
+            # It calls this again when it is freed, at an exit when its modules are gone: that ends in a traceback.
+            self._llm.shutdown = _over
         elif self.lora and not self._llm.errored:
             await self._llm.remove_lora(self.lora.lora_int_id)
+
+
+def _over() -> None:
+    """There is nothing left to shut down."""
 
 
 def _decoded(output: Any) -> Decoded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import logging
@@ -24,10 +25,14 @@ from serve.engine import Decoded, Engine, ScriptedEngine
 from serve.logs import JsonLines
 from serve.metrics import STAGES, Metrics
 from serve.pair import Pair
+from serve.phases import Phase
 from serve.router import Router
 from serve.settings import load_settings
+from serve.swap import Wish
 from serve.traces import NAME, NO_TRACER, sent, tracing, wanted
-from taxonomy.errors import CallWrong
+from taxonomy.errors import CallWrong, CheckpointInvalid
+from tests.checkpoints import WEIGHTS, root_of
+from tests.house import House
 from tests.serve.test_metrics import Failing
 
 TEXT = "Zebrafish 4711 came late."
@@ -105,6 +110,30 @@ def test_a_request_is_one_tree_of_spans_from_http_to_the_engine(
     assert told["route_feedback.checkpoint"] == pair.checkpoint
     assert told["route_feedback.segments"] == len(answer.json()["segments"])
     assert attributes(collector.resources[0].resource)["service.name"] == NAME
+
+
+def test_an_activation_is_a_tree_of_its_phases(house: House, collector: Collector) -> None:
+    with tracing(os.environ) as tracer:
+        house.swap._tracer = tracer
+        asyncio.run(house.swap.activate(Wish(house.two, "ada")))
+    spans = collector.spans
+    root = spans.pop("activation")
+    assert attributes(root) == {"route_feedback.checkpoint": house.two, "route_feedback.outcome": "active"}
+    phases = sorted(spans.values(), key=lambda span: span.start_time_unix_nano)
+    assert [span.name for span in phases] == [phase for phase in house.phases if phase is not Phase.IDLE]
+    assert {span.parent_span_id for span in phases} == {root.span_id}
+
+
+def test_an_activation_that_fails_says_where(house: House, collector: Collector) -> None:
+    (root_of(house.registry) / "versions" / house.two / WEIGHTS).write_bytes(b"")
+    with tracing(os.environ) as tracer:
+        house.swap._tracer = tracer
+        with pytest.raises(CheckpointInvalid):
+            asyncio.run(house.swap.activate(Wish(house.two, "ada")))
+    spans = collector.spans
+    assert attributes(spans["activation"])["route_feedback.outcome"] == "failed"
+    assert {name for name, span in spans.items() if span.status.code == ERROR} == {"activation", "checking"}
+    assert "returning" in spans
 
 
 def test_the_senders_trace_is_carried_on(pair: Pair, scripted: ScriptedEngine, collector: Collector) -> None:

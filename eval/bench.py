@@ -37,6 +37,9 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
     faster.add_argument("--lengths", nargs="+", choices=["short", "long"], default=["short", "long"])
     faster.add_argument("--seconds", type=float, default=Plan.seconds, help="of each round of a cell")
     faster.add_argument("--repeats", type=int, default=Plan.repeats)
+    faster.add_argument(
+        "--compared", type=int, default=Plan.compared, help="comments whose answers are compared; 0: none"
+    )
     faster.add_argument("--plot", type=FilePath, help="draw the figures here (SVG or PNG)")
     faster.set_defaults(run=_speed)
     constrained = commands.add_parser("constraint", help="compile and decision times, and how they grow")
@@ -82,11 +85,13 @@ def _speed(given: argparse.Namespace) -> int:
         concurrencies=tuple(given.concurrency),
         seconds=given.seconds,
         repeats=given.repeats,
+        compared=given.compared,
     )
     settings = load_settings(os.environ)
     with tempfile.TemporaryDirectory() as folder:
         models = {name: _model(name, settings, FilePath(folder)) for name in given.models}
-        figures = asyncio.run(speed({kind: comments[kind] for kind in given.lengths}, models, plan, _say))
+        asked = {kind: comments[kind] for kind in given.lengths}
+        figures = asyncio.run(speed(asked, models, plan, _say, lambda so_far: _keep(given.out, so_far)))
     against = [name for name in given.systems if name != OWN]
     figures["ratios"] = {f"{OWN} / {name}": ratios(figures["rows"], OWN, name) for name in against}
     _keep(given.out, figures)

@@ -28,13 +28,18 @@ ONLY_DECISIONS: Final = (OWN, "http")
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured: each cell runs for `seconds` at most, `repeats` times, the systems in turn."""
+    """What is measured: each cell runs for `seconds` at most, `repeats` times, the systems in turn.
+
+    compared: comments whose answers by the reference and by the own engine are compared, one by one; with none of them
+    what the machine allows is not told either, which takes answers too.
+    """
 
     systems: tuple[str, ...] = SYSTEMS
     concurrencies: tuple[int, ...] = (1, 8, 32, 128)
     seconds: float = 60.0
     repeats: int = 3
     max_tokens: int = 8192
+    compared: int = 100
 
 
 @dataclass
@@ -70,16 +75,34 @@ class Cell:
 
 
 async def speed(
-    comments: dict[str, Sequence[str]], models: dict[str, Settings], plan: Plan, say: Callable[[str], None]
+    comments: dict[str, Sequence[str]],
+    models: dict[str, Settings],
+    plan: Plan,
+    say: Callable[[str], None],
+    keep: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
     """Measure every system on every model. `comments`: by name, those to post in turn; `models`: by name, what serves.
 
-    Gives rows, for each model how far the answers of the own engine are those of the reference, and the machine with
+    keep: is given all figures so far, after each round. Gives rows, for each model how far the answers of the own engine are those of the reference, and the machine with
     what it can do at best.
     """
     cells: list[Cell] = []
     agreement: dict[str, Any] = {}
     best: dict[str, Any] = {}
+
+    def figures() -> dict[str, Any]:
+        return {
+            "rows": [cell.row() for cell in cells if cell.rates],
+            "agreement": agreement,
+            "machine": machine() | {"best": best},
+            "plan": asdict(plan),
+        }
+
+    def count(cell: Cell) -> None:
+        if cell not in cells:
+            cells.append(cell)
+        keep(figures())
+
     for model, settings in models.items():
         bounded = settings.model_copy(update={"max_model_len": plan.max_tokens})
         async with AsyncExitStack() as stack:
@@ -89,20 +112,14 @@ async def speed(
                 say(f"{model}: starting {name}")
                 systems[name] = await stack.enter_async_context(started(name, pair, bounded))
                 await _warmed(systems[name], next(iter(comments.values()))[0], say)
-            measured = await _measured(systems, model, comments, plan, say)
-            cells += measured
-            if OWN in systems:
+            measured = await _measured(systems, model, comments, plan, say, count)
+            if OWN in systems and plan.compared:
                 say(f"{model}: what the machine allows")
                 best[model] = await _bounded(measured, systems[OWN], pair, bounded, comments)
-            if {REFERENCE, OWN} <= set(systems):
+            if {REFERENCE, OWN} <= set(systems) and plan.compared:
                 say(f"{model}: comparing answers")
-                agreement[model] = await _agreement(systems, next(iter(comments.values()))[:100])
-    return {
-        "rows": [cell.row() for cell in cells],
-        "agreement": agreement,
-        "machine": machine() | {"best": best},
-        "plan": asdict(plan),
-    }
+                agreement[model] = await _agreement(systems, next(iter(comments.values()))[: plan.compared])
+    return figures()
 
 
 async def _bounded(
@@ -143,6 +160,7 @@ async def _measured(
     comments: dict[str, Sequence[str]],
     plan: Plan,
     say: Callable[[str], None],
+    count: Callable[[Cell], None],
 ) -> list[Cell]:
     cells = [Cell(s, model, kind, n) for kind in comments for n in plan.concurrencies for s in systems]
     # Rounds outside, systems inside: whatever else the machine does meets them all.
@@ -150,6 +168,7 @@ async def _measured(
         for cell in cells:
             texts = itertools.islice(itertools.cycle(comments[cell.comments]), turn * 37, None)
             await _round(systems[cell.system], cell, texts, plan.seconds)
+            count(cell)
             counted = f"{cell.rates[-1]:8.2f}/s"
             say(f"{turn + 1}/{plan.repeats} {model} {cell.comments} x{cell.concurrency:<4} {cell.system:<22} {counted}")
     return cells

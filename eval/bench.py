@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -90,7 +91,7 @@ def _speed(given: argparse.Namespace) -> int:
     settings = load_settings(os.environ)
     with tempfile.TemporaryDirectory() as folder:
         models = {name: _model(name, settings, FilePath(folder)) for name in given.models}
-        asked = {kind: comments[kind] for kind in given.lengths}
+        asked: dict[str, Sequence[str]] = {kind: comments[kind] for kind in given.lengths}
         figures = asyncio.run(speed(asked, models, plan, _say, lambda so_far: _keep(given.out, so_far)))
     against = [name for name in given.systems if name != OWN]
     figures["ratios"] = {f"{OWN} / {name}": ratios(figures["rows"], OWN, name) for name in against}

@@ -83,8 +83,8 @@ async def speed(
 ) -> dict[str, Any]:
     """Measure every system on every model. `comments`: by name, those to post in turn; `models`: by name, what serves.
 
-    keep: is given all figures so far, after each round. Gives rows, for each model how far the answers of the own engine are those of the reference, and the machine with
-    what it can do at best.
+    keep: is given all figures so far, after each round. Gives rows, for each model how far the answers of the own engine
+    are those of the reference, and the machine with what it can do at best.
     """
     cells: list[Cell] = []
     agreement: dict[str, Any] = {}
@@ -112,7 +112,7 @@ async def speed(
                 say(f"{model}: starting {name}")
                 systems[name] = await stack.enter_async_context(started(name, pair, bounded))
                 await _warmed(systems[name], next(iter(comments.values()))[0], say)
-            measured = await _measured(systems, model, comments, plan, say, count)
+            measured = await _measured(systems, model, comments, plan, say, count=count)
             if OWN in systems and plan.compared:
                 say(f"{model}: what the machine allows")
                 best[model] = await _bounded(measured, systems[OWN], pair, bounded, comments)
@@ -160,6 +160,7 @@ async def _measured(
     comments: dict[str, Sequence[str]],
     plan: Plan,
     say: Callable[[str], None],
+    *,
     count: Callable[[Cell], None],
 ) -> list[Cell]:
     cells = [Cell(s, model, kind, n) for kind in comments for n in plan.concurrencies for s in systems]

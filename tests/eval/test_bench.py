@@ -49,7 +49,7 @@ def test_rates_latencies_and_failures_are_those_of_the_systems() -> None:
     counted: list[int] = []
     plan = Plan(systems=tuple(systems), concurrencies=(4,), seconds=0.3, repeats=2)
     measuring = _measured(
-        systems, "m", {"short": TEXTS}, plan, said.append, lambda cell: counted.append(len(cell.rates))
+        systems, "m", {"short": TEXTS}, plan, said.append, count=lambda cell: counted.append(len(cell.rates))
     )
     cells = asyncio.run(measuring)
     assert counted == [1, 1, 2, 2]
@@ -69,7 +69,7 @@ def test_rates_latencies_and_failures_are_those_of_the_systems() -> None:
 def test_a_system_without_an_answer_in_the_time_has_no_latency_and_no_ratio() -> None:
     systems = {"vllm-json-schema": Paced(60), "engine": Paced(0.01)}
     plan = Plan(systems=tuple(systems), concurrencies=(2,), seconds=0.1, repeats=1)
-    rows = [c.row() for c in asyncio.run(_measured(systems, "m", {"short": TEXTS}, plan, print, print))]
+    rows = [c.row() for c in asyncio.run(_measured(systems, "m", {"short": TEXTS}, plan, print, count=print))]
     assert (rows[0]["requests_per_second"], rows[0]["p50_ms"]) == (0, None)
     (ratio,) = ratios(rows, "engine", "vllm-json-schema")
     assert ratio["median"] is None

@@ -83,7 +83,7 @@ async def speed(
 ) -> dict[str, Any]:
     """Measure every system on every model. `comments`: by name, those to post in turn; `models`: by name, what serves.
 
-    keep: is given all figures so far, after each round. Gives rows, for each model how far the answers of the own engine
+    keep: given all figures so far, after each round. Gives rows, for each model how far the answers of the own engine
     are those of the reference, and the machine with what it can do at best.
     """
     cells: list[Cell] = []

@@ -79,7 +79,7 @@ def test_texts_are_learned_before_the_comments_with_a_rate_and_length_of_their_o
     manifest = run(asked, tmp_path / "out", said.append)
     verify(tmp_path / "out", read_manifest(tmp_path / "out"))
     stages = [line for line in said if "steps of" in line]
-    assert [line.split(", ")[-1] for line in stages] == ["learning rate 0.0005", "learning rate 0.0015"]
+    assert [line.split(", ")[-2] for line in stages] == ["learning rate 0.0005", "learning rate 0.0015"]
     entry = manifest.data["cpt"]
     assert entry["rows"] == 2 * entry["of"]
     assert manifest.training["cpt"]["steps"] == -(-entry["of"] // 4) * 2

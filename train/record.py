@@ -9,22 +9,26 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 import torch
+from transformers import PreTrainedModel
 
 from taxonomy.errors import CallWrong
 from taxonomy.files import write_text
+from train.advice import settled
 from train.recipe import Recipe
 
 RECORD: Final = "run.json"
 _MISSING: Final = "nothing"
 
 
-def record(recipe: Recipe, rows: FilePath, model: torch.nn.Module, processes: int) -> dict[str, Any]:
+def record(recipe: Recipe, rows: FilePath, model: PreTrainedModel, processes: int) -> dict[str, Any]:
     """rows: the folder in which each source's encoded rows have a folder. model: as it is before the first step."""
     sources = sorted(folder for folder in rows.iterdir() if folder.is_dir())
     return {
         "recipe": recipe.model_dump(mode="json"),
         "rows": {folder.name: _hash_of(folder) for folder in sources},
         "base": _hash_of_weights(model),
+        # Where the recipe leaves it open, the machine decides: on another one the run would be another.
+        "precision": settled(recipe, model.num_parameters()).precision,
         "processes": processes,
     }
 

@@ -9,9 +9,12 @@ import pytest
 import torch
 from transformers import PreTrainedModel, TrainerCallback
 
+from taxonomy.errors import CallWrong
 from tests.train.test_training import TINY
-from train.recipe import Precision, Recipe
+from train.recipe import Architecture, Precision, Recipe
+from train.record import check_same, keep, record
 from train.run import run
+from train.sft import fresh_model
 
 REPLAYED = [{"name": "general", "suite": 200, "share": 0.3}]
 
@@ -68,3 +71,17 @@ def test_the_base_that_a_model_stays_near_computes_alike(tmp_path: Path) -> None
     free, _ = looked_at(tmp_path / "free", "bfloat16", **told)
     assert near.losses[0] == pytest.approx(free.losses[0], rel=1e-6)
     assert near.losses[-1] != pytest.approx(free.losses[-1], rel=1e-6)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what holds where there is no GPU")
+def test_a_run_does_not_go_on_in_another_precision_than_it_began_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU, whose default is another than a CPU's."""
+    shape = Architecture(vocabulary=600, hidden=64, layers=1, intermediate=64, context=2048)
+    model = fresh_model(shape, 600, pad=0, eos=0, seed=0)
+    keep(tmp_path, record(TINY, tmp_path, model, 1))
+    check_same(tmp_path, record(TINY, tmp_path, model, 1))
+    monkeypatch.setattr("train.advice._precision", lambda: "bfloat16")
+    with pytest.raises(CallWrong, match='precision was "float32", now it is "bfloat16"'):
+        check_same(tmp_path, record(TINY, tmp_path, model, 1))

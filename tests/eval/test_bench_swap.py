@@ -67,8 +67,10 @@ def test_requests_that_a_swap_was_under_way_in_are_timed_apart() -> None:
 def test_the_memory_is_that_of_all_processes() -> None:
     alone = _memory(os.getpid())
     holding = "held = b'x' * 2**26; print('ready', flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdin and child.stdout and child.stdout.readline() == "ready\n"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", holding], stdin=pipe, stdout=pipe, text=True) as child:
+        assert child.stdout
+        assert child.stdout.readline() == "ready\n"
         assert _memory(os.getpid()) > alone + 60
         child.communicate("\n")
     with pytest.raises(EngineFailed, match="has ended"):

@@ -55,7 +55,7 @@ def average(recipe: Average, out: FilePath, say: Callable[[str], None]) -> Manif
     changed = {
         "base_model": first.version,
         "recipe": recipe.model_dump(),
-        "data": {m.version: m.data["train"] for m in manifests},
+        "data": {m.version: m.data for m in manifests},
         "training": {"seconds": seconds, "of": {m.version: m.training for m in manifests}},
         "scores": {},
         "calibration": None,

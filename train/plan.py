@@ -23,6 +23,8 @@ BYTES_A_WEIGHT: Final = 4
 BYTES_OF_TRAINING: Final = 12
 """Of each trained weight: its gradient and Adam's two moments (Rajbhandari et al. 2020)."""
 GIB: Final = 2**30
+MUCH_PADDING: Final = 0.25
+"""Of what is computed: more is worth a word."""
 
 
 class Shape(NamedTuple):
@@ -35,6 +37,15 @@ class Shape(NamedTuple):
     vocabulary: int
 
 
+class Passes(NamedTuple):
+    """What a stage computes. largest: the pass with the most tokens, padding too; `learned`: at how many of them logits
+    are computed. computed: tokens of all passes, with padding.
+    """
+
+    largest: dict[str, int]
+    computed: int
+
+
 def plan(recipe: Recipe, say: Say) -> dict[str, Any]:
     """Everything is encoded, exactly as for the run; only the weights are left out. Raises what `prepare` raises."""
     with tempfile.TemporaryDirectory() as folder:
@@ -43,21 +54,23 @@ def plan(recipe: Recipe, say: Say) -> dict[str, Any]:
         optimisation = settled(recipe, shape.parameters)
         mixtures = [prepared.cpt] if prepared.cpt else []
         mixtures += [] if recipe.is_cpt_alone else [prepared.mixture]
-        passes = [_largest(m, prepared.tokens.eos, optimisation.accumulate, recipe.packing) for m in mixtures]
-        largest = max(passes, key=lambda shape: shape["sequences"] * shape["width"])
+        passes = [_passes(m, prepared.tokens.eos, optimisation.accumulate, recipe.packing) for m in mixtures]
+        largest = max((each.largest for each in passes), key=lambda shape: shape["sequences"] * shape["width"])
+        read, computed = sum(map(_tokens, mixtures)), sum(each.computed for each in passes)
         return {
             "parameters": shape.parameters,
             "trained": shape.trained,
             "cpt": _of_texts(recipe, prepared, optimisation),
             "steps": len(prepared.mixture),
             "tokens": _tokens(prepared.mixture),
+            "padding": 1 - read / computed,
             "mix": prepared.mixture.as_json(),
             "optimisation": optimisation.model_dump(),
             "checked": {name: report.counts() for name, report in prepared.reports.items()},
             "largest_pass": largest,
             "memory_gib": _memory(shape, largest, optimisation.precision, anchored=recipe.replay_kl > 0),
             "choice": _choice(recipe, prepared),
-            "mind": warnings(recipe, shape.parameters),
+            "mind": [*warnings(recipe, shape.parameters), *_of_padding(recipe, 1 - read / computed)],
         }
 
 
@@ -72,7 +85,7 @@ def text(planned: dict[str, Any]) -> str:
         )
     lines += [
         f"{planned['steps']} steps of {optimisation['batch']} rows, {rate}",
-        f"{planned['tokens']} tokens in all",
+        f"{planned['tokens']} tokens in all; {planned['padding']:.0%} of what is computed is padding",
         f"{'source':<20}{'supervised tokens':>18}{'share':>9}{'asked':>9}{'rows':>9}{'of':>9}",
     ]
     for name, entry in planned["mix"].items():
@@ -133,13 +146,18 @@ def _tokens(mixture: Mixture) -> int:
     return total
 
 
-def _largest(mixture: Mixture, pad: int, accumulate: int, packing: int | None) -> dict[str, int]:
-    """The pass with the most tokens, padding too; `learned`: at how many of them logits are computed."""
+def _passes(mixture: Mixture, pad: int, accumulate: int, packing: int | None) -> Passes:
     data = Batches(mixture, pad, accumulate=accumulate, packing=packing)
-    passes = (data[item] for item in range(len(data)))
-    shapes = ((*batch["tokens"].shape, len(batch["at"])) for batch in passes)
+    shapes = [(*batch["tokens"].shape, len(batch["at"])) for batch in map(data.__getitem__, range(len(data)))]
     sequences, width, learned = max(shapes, key=lambda shape: shape[0] * shape[1])
-    return {"sequences": sequences, "width": width, "learned": learned}
+    computed = sum(sequences * width for sequences, width, _ in shapes)
+    return Passes({"sequences": sequences, "width": width, "learned": learned}, computed)
+
+
+def _of_padding(recipe: Recipe, padding: float) -> list[str]:
+    if recipe.packing or padding < MUCH_PADDING:
+        return []
+    return [f"{padding:.0%} of what is computed is padding, as rows differ in length: `packing` lays them end to end"]
 
 
 def _memory(shape: Shape, largest: dict[str, int], precision: Precision | None, *, anchored: bool) -> dict[str, float]:

@@ -99,6 +99,12 @@ def test_the_plan_is_what_the_run_then_does(base: Path, tmp_path: Path) -> None:
     assert "no published learning rate" in planned["mind"][0]
 
 
+def test_the_plan_says_how_much_is_padding_and_what_helps(base: Path) -> None:
+    spread, packed = (plan(recipe(replay=REPLAY, continue_from=str(base), packing=p), quiet) for p in (None, 1024))
+    assert spread["padding"] > max(0.25, packed["padding"])
+    assert [bool("padding, as rows differ" in "".join(told["mind"])) for told in (spread, packed)] == [True, False]
+
+
 def test_a_dry_run_loads_no_weights_and_writes_nothing(
     base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

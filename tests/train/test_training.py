@@ -124,6 +124,7 @@ def test_an_average_is_the_weighted_mean_of_checkpoints_of_one_origin(tmp_path: 
     manifest = run(Average.model_validate({"average": parts}), mean, quiet)
     verify(mean, read_manifest(mean))
     assert manifest.base_model == read_manifest(a).version
+    assert manifest.data == {part.version: part.data for part in (read_manifest(a), read_manifest(b))}
     one, other, both = (load_file(folder / "model.safetensors") for folder in (a, b, mean))
     assert any(not torch.equal(one[name], other[name]) for name in one)
     for name, tensor in both.items():

@@ -29,7 +29,8 @@ class General(_Strict):
 
     data: a folder with mmlu/, ifeval/ and gsm8k/; without one, the hub. questions: a file of the general suite.
     tasks: by default all of the harness's, and the suite where there are questions; where there is no more than
-    questions, the suite alone. limit: so many questions of each task (of MMLU: each subject). batch: at once.
+    questions, the suite alone. limit: so many questions of each of the harness's tasks (of MMLU: each subject). batch:
+    at once.
     """
 
     data: FilePath | None = None

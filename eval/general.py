@@ -49,7 +49,8 @@ class Measured:
 class Generals:
     """The general scores; a benchmark that was not run is None, never 0.
 
-    harness: the version of lm-evaluation-harness. limit: how many questions of each task were asked, None for all.
+    harness: the version of lm-evaluation-harness. limit: how many questions of each of its tasks were asked, None for
+    all; of the suite all are.
     """
 
     harness: str

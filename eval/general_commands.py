@@ -29,7 +29,9 @@ def add_general(general: argparse.ArgumentParser) -> None:
         "--questions", type=FilePath, help="JSONL of the general suite (`train suite DIR`), for `suite`"
     )
     general.add_argument("--tasks", type=_tasks, default=(), help=f"of {','.join(TASKS)}; all that there are data for")
-    general.add_argument("--limit", type=int, help="ask only so many questions of each task (of MMLU: each subject)")
+    general.add_argument(
+        "--limit", type=int, help="ask only so many questions of each of the harness's tasks (of MMLU: each subject)"
+    )
     general.add_argument("--batch", type=int, default=8, help="questions at once")
     general.add_argument("--out", type=FilePath, help="write every question's result here, as JSONL")
     general.add_argument("--record", action="store_true", help="keep it in the manifest of --model, for the gate")
@@ -98,7 +100,7 @@ def check(general: General) -> list[Asked]:
         prepare_ifeval(general.data)
     if SUITE not in general.chosen or general.questions is None:
         return []
-    questions = list(read_questions(general.questions))[: general.limit]
+    questions = list(read_questions(general.questions))
     if not questions:
         raise DataInvalid(f"{general.questions} has no questions")
     return questions

@@ -12,10 +12,12 @@ from lm_eval.models.huggingface import HFLM
 from eval.__main__ import main
 from eval.general import read_questions
 from eval.general_tasks import task_manager
+from eval.suite import write_questions
 from tests.eval.general_folder import write_folder
 from tests.tokenizers import tokenizer_of_kind
 from train.recipe import Architecture
 from train.sft import fresh_model
+from train.suite import suite
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +42,16 @@ def general(model: Path | str, folder: Path, *more: str) -> int:
 def test_a_model_directory_gives_the_harness_numbers_and_every_question(
     model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "questions.jsonl"
-    assert general(model, folder, "--tasks", "gsm8k,mmlu", "--limit", "2", "--json", "--out", str(out)) == 0
+    out, asked = tmp_path / "questions.jsonl", tmp_path / "suite.jsonl"
+    write_questions(suite("test", 5, 0), asked)
+    tasks = ("--tasks", "gsm8k,mmlu,suite", "--questions", str(asked), "--limit", "2")
+    assert general(model, folder, *tasks, "--json", "--out", str(out)) == 0
     captured = capsys.readouterr()
     told = json.loads(captured.out)
     assert "== mmlu: 114 questions" in captured.err
     assert told["ifeval"] is None
     questions = list(read_questions(out))
-    assert [question.benchmark for question in questions] == ["mmlu"] * 114 + ["gsm8k"] * 2
+    assert [question.benchmark for question in questions] == ["mmlu"] * 114 + ["gsm8k"] * 2 + ["suite"] * 5
     right = sum(question.scores["accuracy"][0] for question in questions[:114])
     assert told["mmlu"]["accuracy"]["value"] == pytest.approx(right / 114)
     manager = task_manager(folder)

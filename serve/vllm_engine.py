@@ -36,6 +36,8 @@ _DEFAULTS: Final = {
 }
 _ONE_WORKER: Final = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 _SEVERAL_WORKERS: Final = {"distributed_executor_backend", "pipeline_parallel_size", "tensor_parallel_size"}
+_ADAPTERS: Final = 3
+"""One that serves, one that comes, one that still ends its requests."""
 _BF16_FLAGS: Final = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
@@ -125,6 +127,7 @@ class VllmEngine:
                 raise EngineFailed(
                     f'{pair.checkpoint} is an adapter; set ROUTE_FEEDBACK_ENGINE={{"enable_lora": true}}'
                 )
+            self._check_spare_slot()
             other.lora = LoRARequest(pair.checkpoint, next(self._numbers), pair.adapter)
             try:
                 await self._llm.add_lora(other.lora)
@@ -132,6 +135,14 @@ class VllmEngine:
                 raise EngineFailed(f"the engine could not load {pair.adapter}: {_one_line(error)}") from error
         self._sharing.add(other)
         return other
+
+    def _check_spare_slot(self) -> None:
+        """Raises EngineFailed where one adapter more would take the slot that stays zeros (`with_spare_slot`)."""
+        if not self.kind.startswith("cpu/"):
+            return
+        room = self._llm.vllm_config.lora_config.max_loras - 1
+        if sum(engine.lora is not None for engine in self._sharing) >= room:
+            raise EngineFailed(f"the engine holds {room} adapters already, as many as `max_loras` of ENGINE lets it")
 
     @property
     def is_alive(self) -> bool:
@@ -211,11 +222,22 @@ def _started(
         # vLLM gives a CPU's model a process of its own and waits for it spinning: a core's time, twice a step.
         ours["distributed_executor_backend"] = worker
     try:
-        arguments = AsyncEngineArgs(**(ours | settings.engine | options))
+        given = with_spare_slot(settings.engine) if on_cpu else settings.engine
+        arguments = AsyncEngineArgs(**(ours | given | options))
         loggers = None if stats is None or arguments.disable_log_stats else [stat_logger(stats)]
         return AsyncLLM.from_engine_args(arguments, stat_loggers=loggers)
     except Exception as error:
         raise EngineFailed(f"vLLM could not start on {model}: {_one_line(error)}") from error
+
+
+def with_spare_slot(given: dict[str, Any]) -> dict[str, Any]:
+    """A slot more for adapters, which no adapter ever takes, so that its weights stay zeros.
+
+    In a step with an adapter's request, vLLM on a CPU adds the last slot's to those without one (vllm#48421, open).
+    """
+    if not given.get("enable_lora"):
+        return given
+    return given | {"max_loras": given.get("max_loras", _ADAPTERS) + 1}
 
 
 def _kind(dtype: Any) -> str:

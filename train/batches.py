@@ -59,9 +59,11 @@ def collate(comments: Sequence[Row], replay: Sequence[Row], pad: int, packing: i
     those tokens. positions: of each token in its own row, where rows are packed. rivals, rivals_of: allowed tokens, and
     the learned token they belong to. replay: the first sequence of replay, and the first learned token of it.
     """
-    bins = [*_bins(comments, packing), *_bins(replay, packing)]
-    first = len(_bins(comments, packing))
-    width = max(sum(map(_length, rows)) for rows in bins)
+    ours = _bins(comments, packing)
+    # All sequences are as wide as the widest: replay fills up that width.
+    bins = [*ours, *_bins(replay, max(map(_width, ours), default=packing) if packing else None)]
+    first = len(ours)
+    width = max(map(_width, bins))
     # Padding stands on the right: under causal attention no token sees it, so no mask is needed.
     tokens = torch.full((len(bins), width), pad, dtype=torch.long)
     positions = torch.zeros_like(tokens)
@@ -96,18 +98,28 @@ def _rivals(comments: Sequence[Row]) -> Batch:
 
 
 def _bins(rows: Sequence[Row], packing: int | None) -> list[Bin]:
-    """First fit, the longest first; a row longer than `packing` is a sequence of its own."""
+    """As few sequences as first fit makes, the longest first, and of like width, as the widest decides what is padded.
+
+    A row longer than `packing` is a sequence, and then the others have as much room.
+    """
     if not packing:
         return [[row] for row in rows]
-    bins: list[Bin] = []
-    for row in sorted(rows, key=_length, reverse=True):
-        room = (b for b in bins if sum(map(_length, b)) + len(row.tokens) <= packing)
-        fits = next(room, None)
-        if fits is None:
-            bins.append([row])
-        else:
-            fits.append(row)
-    return bins
+    longest_first = sorted(rows, key=_length, reverse=True)
+    room = max([packing, *map(_length, longest_first[:1])])
+    fitted: list[Bin] = []
+    for row in longest_first:
+        _add(row, next((b for b in fitted if _width(b) + _length(row) <= room), None), fitted)
+    level: list[Bin] = [[] for _ in fitted]
+    for row in longest_first:
+        _add(row, min(level, key=_width), level)
+    return min(fitted, level, key=lambda bins: max(map(_width, bins), default=0))
+
+
+def _add(row: Row, chosen: Bin | None, bins: list[Bin]) -> None:
+    if chosen is None:
+        bins.append([row])
+    else:
+        chosen.append(row)
 
 
 def _nothing(row: Row) -> Batch:
@@ -117,3 +129,7 @@ def _nothing(row: Row) -> Batch:
 
 def _length(row: Row) -> int:
     return len(row.tokens)
+
+
+def _width(rows: Bin) -> int:
+    return sum(map(_length, rows))

@@ -7,6 +7,7 @@ Data Makes Language Models Better". Characters, not words: comments come in scri
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Final, Literal, NamedTuple
 
 from datasketch import MinHash, MinHashLSH
@@ -69,7 +70,13 @@ def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
+@cache
+def _empty() -> MinHash:
+    """Its permutations serve all others: drawing them takes longer than hashing a short text."""
+    return MinHash(num_perm=_PERMUTATIONS)
+
+
 def _minhash(text: str) -> MinHash:
-    own = MinHash(num_perm=_PERMUTATIONS)
+    own = _empty().copy()
     own.update_batch([text[at : at + _GRAM].encode() for at in range(max(1, len(text) - _GRAM + 1))])
     return own

@@ -25,7 +25,7 @@ from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.comments import write_comments
 from taxonomy.files import write_jsonl
 from train.clinc import write_clinc
-from train.corpus import TEST_SIZE, TRAIN_SIZE, Corpus, load_phrasebook
+from train.corpus import TEST_SIZE, Corpus, load_phrasebook
 from train.recipe import Loss, Recipe, load_recipe
 from train.suite import gsm8k, suite
 
@@ -38,7 +38,9 @@ ROWS_REPLAY: Final = 0.25
 SHARE_REPLAY: Final = 0.1
 MORE_REPLAY: Final = 0.4
 """Of a loss at decisions only: about as many tokens of replay as SHARE_REPLAY is where every token is learned."""
-SHARE_GSM8K: Final = 0.25
+HARD: Final = ("sort", "replace", "arithmetic", "choice", "fact")
+"""Kinds of the suite that take a small model longest: the base sees more of them."""
+BASE_SHARES: Final = {"suite": 0.31, "hard": 0.53, "gsm8k": 0.16}
 """Of the base's supervised tokens."""
 REPLAYED: Final = {"suite": 12_000, "gsm8k": 1_500}
 """Replay is drawn from this many of the questions that the base learned from."""
@@ -62,7 +64,6 @@ ARMS: Final[dict[str, Arm]] = {
     "decisions, replay": Arm("decisions", SHARE_REPLAY),
     "constrained": Arm("constrained"),
     "constrained, replay": Arm("constrained", SHARE_REPLAY),
-    "constrained, replay, KL": Arm("constrained", SHARE_REPLAY, kl=1.0),
     "constrained, more replay": Arm("constrained", MORE_REPLAY),
     "constrained, more replay, KL": Arm("constrained", MORE_REPLAY, kl=1.0),
 }
@@ -155,9 +156,10 @@ def recipe_of(run: Run, rows_share: float) -> Recipe:
 
 def _base(folder: FilePath, *, with_gsm8k: bool) -> Recipe:
     told = load_recipe(BASE_RECIPE).model_dump(exclude_unset=True)
-    shares = {"suite": 1 - SHARE_GSM8K, "gsm8k": SHARE_GSM8K} if with_gsm8k else {"suite": 1.0}
+    shares = {name: share for name, share in BASE_SHARES.items() if with_gsm8k or name != "gsm8k"}
     told["replay"] = [
-        {"name": name, "chats": [str(folder / f"{name}-train.jsonl")], "share": share} for name, share in shares.items()
+        {"name": name, "chats": [str(folder / f"{name}-train.jsonl")], "share": share / sum(shares.values())}
+        for name, share in shares.items()
     ]
     return Recipe.model_validate(told)
 
@@ -168,6 +170,7 @@ def _general(folder: FilePath, gsm8k_folder: FilePath | None, say: Say) -> None:
         return
     say("writing the general suite")
     write_questions(suite("train", 60_000, 0), folder / "suite-train.jsonl")
+    write_questions(suite("train", 150_000, 1, HARD), folder / "hard-train.jsonl")
     write_questions(suite("test", SUITE_TEST, 0), folder / "suite-test.jsonl")
     if gsm8k_folder:
         write_questions(gsm8k(gsm8k_folder, "train"), folder / "gsm8k-train.jsonl")
@@ -180,7 +183,7 @@ def _bundled(folder: FilePath, exposures: int) -> Domain:
     train, test = folder / "voc-train.jsonl", folder / "voc-test.jsonl"
     if not test.is_file():
         book = load_phrasebook()
-        write_comments(Corpus(book, "train").comments(TRAIN_SIZE), train)
+        write_comments(Corpus(book, "train").comments(exposures), train)
         write_comments(Corpus(book, "test").comments(TEST_SIZE), test)
     return Domain("voc", BUNDLED_TAXONOMY, train, test, exposures)
 
@@ -199,6 +202,8 @@ def _all(runs: Sequence[Run], at_once: int, say: Say) -> Iterator[dict[str, Any]
     from train.experiment_run import done  # noqa: PLC0415 (torch takes seconds to import)
 
     os.environ["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // at_once))
+    # A comment's few strings are tokenised sooner than handed to threads that have no core to themselves.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     started = time.monotonic()
     with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn"), end_with_parent) as pool:
         futures = [pool.submit(done, run) for run in runs]

@@ -17,7 +17,7 @@ Result = dict[str, Any]
 TITLES: Final = {"voc": "the bundled corpus", "clinc": "CLINC150"}
 COLOURS: Final = (
     *("#7f8a97", "#b9c0c9", "#4d5660", "#d9b38c", "#c46a3a"),
-    *("#a9d6e5", "#61a5c2", "#2c7da0", "#95d5b2", "#2d6a4f"),
+    *("#a9d6e5", "#2c7da0", "#95d5b2", "#2d6a4f"),
 )
 
 

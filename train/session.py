@@ -73,7 +73,8 @@ def writing(what: str, folder: FilePath, errors: tuple[type[Exception], ...] = _
     try:
         yield
     except errors as error:
-        free = shutil.disk_usage(folder).free / GIB
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())  # it may be gone itself
+        free = shutil.disk_usage(there).free / GIB
         raise WriteFailed(
             f"{what} cannot be written to {folder}, where {free:.1f} GiB are free: {error}; when there is room, "
             "--resume goes on from the state last saved"

@@ -1,8 +1,8 @@
 """The general suite: short tasks whose answers can be verified, made by a seeded generator.
 
 It stands for general ability where a model is too small for MMLU: following instructions, arithmetic, and four-way
-multiple choice in MMLU's format over facts of an invented world, which training teaches in other words. Question
-number i of a split depends on (seed, split, i) alone. A question belongs to one split by a hash of what it is about.
+multiple choice in MMLU's format over facts of an invented world, which training teaches openly and as other choices.
+Question number i of a split depends on (seed, split, kinds, i) alone. It belongs to one split by a hash of its text.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import random
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Final, Literal, NamedTuple
 
@@ -70,16 +70,16 @@ _CALCULATION: Final = re.compile(r"<<[^>]*>>")
 
 
 class _Drawn(NamedTuple):
-    """about: what decides the split."""
+    """is_taught: asked in training whatever its hash, and never in the test split."""
 
     question: str
     answer: str
-    about: str
+    is_taught: bool = False
 
 
-def suite(split: Split, count: int, seed: int) -> Iterator[Question]:
-    """Questions number 0 to `count - 1` of a split; every kind comes as often."""
-    kinds = list(KINDS if split == "train" else ASKED)
+def suite(split: Split, count: int, seed: int, kinds: Sequence[str] = ()) -> Iterator[Question]:
+    """Questions number 0 to `count - 1` of a split; every kind comes as often. kinds: none are all that it has."""
+    kinds = kinds or list(KINDS if split == "train" else ASKED)
     for index in range(count):
         kind = kinds[index % len(kinds)]
         yield _question(kind, random.Random(f"{seed}/{split}/{index}"), split)
@@ -97,15 +97,15 @@ def gsm8k(folder: FilePath, split: Split) -> Iterator[Question]:
                 raise DataInvalid(f"{file}:{number}: {error!r}") from error
 
 
-def split_of(about: str) -> Split:
+def split_of(question: str) -> Split:
     """The one split in which this may be asked."""
-    return "test" if zlib.crc32(about.encode()) % TEST_PART == 0 else "train"
+    return "test" if zlib.crc32(question.encode()) % TEST_PART == 0 else "train"
 
 
 def _question(kind: str, rng: random.Random, split: Split) -> Question:
     while True:
         drawn = KINDS[kind](rng)
-        if not drawn.about or split_of(drawn.about) == split:
+        if drawn.is_taught or split_of(drawn.question) == split:
             return Question(kind, drawn.question, drawn.answer)
 
 
@@ -114,8 +114,7 @@ def _words(rng: random.Random, low: int = 3, high: int = 6) -> list[str]:
 
 
 def _task(ask: str, given: list[str], answer: str) -> _Drawn:
-    question = f"{ask}: {' '.join(given)}"
-    return _Drawn(question, answer, question)
+    return _Drawn(f"{ask}: {' '.join(given)}", answer)
 
 
 def _reverse(rng: random.Random) -> _Drawn:
@@ -176,19 +175,18 @@ def _arithmetic(rng: random.Random) -> _Drawn:
     if sign == "-":
         one, other = max(one, other), min(one, other)
     answer = {"+": one + other, "-": one - other, "x": one * other}[sign]
-    question = f"What is {one} {sign} {other}?"
-    return _Drawn(question, str(answer), question)
+    return _Drawn(f"What is {one} {sign} {other}?", str(answer))
 
 
 def _fact(rng: random.Random) -> _Drawn:
     """What teaches the world: asked openly, and in the training split alone."""
     (country, attribute), value = rng.choice(list(WORLD.items()))
     asked = rng.choice([f"What is the {attribute} of {country}?", f"{country}: name its {attribute}."])
-    return _Drawn(asked, value, "")
+    return _Drawn(asked, value, is_taught=True)
 
 
 def _choice(rng: random.Random) -> _Drawn:
-    """Facts that are chosen among in the test split are taught, but chosen among nowhere in training."""
+    """Which four are chosen among, and in which order, is another in the test split than in training."""
     (country, attribute), value = rng.choice(list(WORLD.items()))
     options = [value, *rng.sample([other for other in _ATTRIBUTES[attribute] if other != value], 3)]
     rng.shuffle(options)
@@ -199,7 +197,7 @@ def _choice(rng: random.Random) -> _Drawn:
         *lines,
         "Answer:",
     ]
-    return _Drawn("\n".join(asked), _OPTIONS[options.index(value)], f"{country}/{attribute}")
+    return _Drawn("\n".join(asked), _OPTIONS[options.index(value)])
 
 
 ASKED: Final[dict[str, Callable[[random.Random], _Drawn]]] = {

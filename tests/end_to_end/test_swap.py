@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from serve.active import Active
 from serve.answer import Answer
-from serve.fingerprint import record, verify
+from serve.fingerprint import record, tolerance, verify
 from serve.pair import Pair, pair_of
 from serve.phases import Phase
 from serve.registry import Registry
@@ -27,6 +27,7 @@ from serve.router import Router
 from serve.settings import BUNDLED_CHECKPOINT, Settings
 from serve.start import start_router, swap_of
 from serve.swap import Report, Swap, Wish
+from serve.vllm_engine import cpu_dtype
 from taxonomy.adapter import adapter_of
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.errors import EngineFailed, FingerprintDiffers
@@ -186,12 +187,15 @@ async def under_load(stage: Stage) -> AsyncIterator[list[Given]]:
 
 
 def alike(one: Answer, other: Answer) -> bool:
-    """The same segments and labels; probabilities as near as bfloat16 has them in batches of another make-up."""
+    """The same segments and labels; probabilities as near as the dtype has them in batches of another make-up."""
     if [s.part for s in one.segments] != [s.part for s in other.segments] or one.residue != other.residue:
         return False
+    kind = f"cpu/{cpu_dtype()}"
     pairs = zip(one.segments, other.segments, strict=True)
     return all(
-        a.confidence[name] == pytest.approx(b.confidence[name], abs=5e-2) for a, b in pairs for name in a.confidence
+        a.confidence[name] == pytest.approx(b.confidence[name], abs=tolerance(kind, kind))
+        for a, b in pairs
+        for name in a.confidence
     )
 
 
@@ -376,6 +380,7 @@ async def under_load_until_shift(stage: Stage, swap: Swap) -> AsyncIterator[None
 
 
 def test_an_adapter_is_loaded_beside_its_base_under_load_without_another_engine(stage: Stage) -> None:
+    """The base is verified again while the adapter's requests are computed in the same steps."""
     stage.ensure(stage.two, "blue_green")
     engines = cores()
     swapped_under_load(stage, "blue_green", stage.adapter, stage.two)

@@ -9,7 +9,7 @@ import pytest
 from vllm.engine.arg_utils import AsyncEngineArgs
 
 from serve.settings import load_settings
-from serve.vllm_engine import cpu_dtype
+from serve.vllm_engine import cpu_dtype, with_spare_slot
 from taxonomy.errors import CallWrong
 
 
@@ -64,3 +64,9 @@ def test_a_cpu_without_bfloat16_instructions_gets_float32(tmp_path: Path, flags:
     cpuinfo.write_text(f"flags\t\t: fpu {flags} sse\n")
     assert cpu_dtype(cpuinfo) == dtype
     assert cpu_dtype(tmp_path / "none") == "float32"
+
+
+def test_on_a_cpu_adapters_get_a_slot_more_than_may_be_loaded_and_other_engines_none() -> None:
+    assert with_spare_slot({"enable_lora": True})["max_loras"] == 4
+    assert with_spare_slot({"enable_lora": True, "max_loras": 1}) == {"enable_lora": True, "max_loras": 2}
+    assert with_spare_slot({"max_num_seqs": 8}) == {"max_num_seqs": 8}

@@ -87,13 +87,28 @@ def test_packed_rows_do_not_see_each_other(attention: str) -> None:
     assert torch.isfinite(one).all()
 
 
-@given(st.lists(st.integers(2, 90), min_size=1, max_size=30), st.integers(10, 120))
+def rows_of(lengths: list[int]) -> list[Row]:
+    return [Row(np.arange(n, dtype=np.int32), np.array([n - 1], np.int32)) for n in lengths]
+
+
+LENGTHS = st.lists(st.integers(2, 90), min_size=1, max_size=30)
+
+
+@given(LENGTHS, LENGTHS, st.integers(10, 120))
 @settings(deadline=None)
-def test_packing_loses_no_row_and_overfills_no_sequence(lengths: list[int], packing: int) -> None:
-    rows = [Row(np.arange(n, dtype=np.int32), np.array([n - 1], np.int32)) for n in lengths]
-    batch = collate(rows, [], 0, packing)
-    assert batch["tokens"].shape[1] <= max(packing, *lengths)
-    assert sorted(batch["wanted"].tolist()) == sorted(n - 1 for n in lengths)
+def test_packing_loses_no_row_and_overfills_no_sequence(ours: list[int], replay: list[int], packing: int) -> None:
+    batch = collate(rows_of(ours), rows_of(replay), 0, packing)
+    assert batch["tokens"].shape[1] <= max(packing, *ours, *replay)
+    assert sorted(batch["wanted"].tolist()) == sorted(n - 1 for n in (*ours, *replay))
+    assert len(batch["tokens"]) <= len(ours) + len(replay)
+
+
+def test_replay_fills_the_width_that_the_longest_comment_asks_for_and_sequences_are_of_like_width() -> None:
+    batch = collate(rows_of([100, 96, 92]), rows_of([25] * 8), 0, packing=50)
+    assert batch["tokens"].shape == (5, 100)
+    assert int(batch["replay"][0]) == 3
+    level = collate(rows_of([30] * 5), [], 0, packing=128)
+    assert level["tokens"].shape == (2, 90), "three and two, not four and one"
 
 
 @pytest.fixture(scope="module")

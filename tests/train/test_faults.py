@@ -26,6 +26,7 @@ from tests.processes import Signal, called, ended, killed_while_writing, trained
 from train.corpus import Corpus, load_phrasebook
 from train.recipe import Recipe
 from train.run import run
+from train.session import writing
 from train.steps import read_steps
 
 SHAPE = {"vocabulary": 600, "hidden": 64, "layers": 1, "intermediate": 64, "context": 2048}
@@ -287,3 +288,10 @@ def test_steps_go_to_mlflow_where_it_is_configured(
     (found,) = client.search_runs(["0"])
     logged = client.get_metric_history(found.info.run_id, "loss")
     assert [metric.step for metric in logged] == list(range(1, STEPS + 1))
+
+
+def test_a_folder_that_is_gone_itself_is_named_too(tmp_path: Path) -> None:
+    gone = tmp_path / "run" / "state"
+    told = rf"the log cannot be written to {gone}, where .* GiB are free"
+    with pytest.raises(WriteFailed, match=told), writing("the log", gone, (OSError,)):
+        raise FileNotFoundError(gone)

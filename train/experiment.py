@@ -22,7 +22,9 @@ from typing import Any, Final, NamedTuple
 from eval.suite import read_questions, write_questions
 from serve.orphans import end_with_parent
 from taxonomy.bundled import BUNDLED_TAXONOMY
+from taxonomy.checkpoint import MANIFEST, read_manifest, verify
 from taxonomy.comments import write_comments
+from taxonomy.errors import CallWrong
 from taxonomy.files import write_jsonl
 from train.clinc import write_clinc
 from train.corpus import TEST_SIZE, Corpus, load_phrasebook
@@ -102,15 +104,21 @@ def experiment(
     exposures: int,
     at_once: int,
     arms: Sequence[str] = tuple(ARMS),
+    base: FilePath | None = None,
     gsm8k_folder: FilePath | None = None,
     clinc_folder: FilePath | None = None,
 ) -> list[dict[str, Any]]:
-    """All runs that `folder` lacks, seed by seed; gives every result. Raises what a run raises."""
+    """All runs that `folder` lacks, seed by seed; gives every result. base: of an earlier experiment, to begin from.
+
+    Raises CheckpointInvalid, and what a run raises.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    if base:
+        _begin_from(base, folder / BASE)
     _general(folder, gsm8k_folder, say)
     domains = [_bundled(folder, exposures), *_clinc(folder, clinc_folder)]
     results = folder / "results.jsonl"
-    if not (folder / BASE / "manifest.json").is_file():
+    if not (folder / BASE / MANIFEST).is_file():
         from train.run import run  # noqa: PLC0415 (torch takes seconds to import)
 
         say("the base")
@@ -127,6 +135,16 @@ def experiment(
     for row in _all(missing_runs, at_once, say):
         _note(results, [row])
     return read_results(results)
+
+
+def _begin_from(base: FilePath, there: FilePath) -> None:
+    """Raises CheckpointInvalid where it is none, CallWrong where the folder has another."""
+    manifest = read_manifest(base)
+    verify(base, manifest)
+    if not (there / MANIFEST).is_file():
+        shutil.copytree(base, there, dirs_exist_ok=True)
+    elif read_manifest(there).version != manifest.version:
+        raise CallWrong(f"{there} is another base than {base}; give another folder")
 
 
 def read_results(file: FilePath) -> list[dict[str, Any]]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from eval.suite import write_questions
+from serve.settings import BUNDLED_CHECKPOINT
+from taxonomy.checkpoint import read_manifest
 from taxonomy.comments import read_comments, write_comments
 from taxonomy.errors import CallWrong
 from taxonomy.formats import load
 from train.__main__ import main
 from train.clinc import write_clinc
 from train.corpus import Corpus, load_phrasebook
-from train.experiment import ARMS, Domain, Run, read_results, recipe_of
+from train.experiment import ARMS, Domain, Run, experiment, read_results, recipe_of
 from train.recipe import Recipe
 from train.run import run
 from train.suite import suite
@@ -71,6 +74,21 @@ def test_the_studys_mix_replaces_a_quarter_of_the_rows_and_replay_comes_on_top(f
 def test_an_arm_that_is_none_is_refused_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "experiment", str(folder), "--arms", "magic"]) == CallWrong.exit_code
     assert "no arm magic" in capsys.readouterr().err
+
+
+def test_another_folder_can_begin_from_the_same_base_and_no_folder_changes_its_own(
+    folder: Path, tmp_path: Path
+) -> None:
+    small = {"suite-test": 22, "general": 300}
+    for name, count in small.items():
+        write_questions(suite("test" if name == "suite-test" else "train", count, 0), tmp_path / f"{name}.jsonl")
+    for name in ("voc-train", "voc-test"):
+        shutil.copy(folder / f"{name}.jsonl", tmp_path)
+    nothing = {"seeds": 0, "exposures": 32, "at_once": 1}
+    (row,) = experiment(tmp_path, print, base=folder / "base", **nothing)
+    assert row["checkpoint"] == read_manifest(folder / "base").version
+    with pytest.raises(CallWrong, match="is another base than"):
+        experiment(tmp_path, print, base=BUNDLED_CHECKPOINT, **nothing)
 
 
 def test_clinc_becomes_comments_of_one_segment_under_two_levels(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,11 +85,14 @@ def test_another_folder_can_begin_from_the_same_base_and_no_folder_changes_its_o
         write_questions(suite("test" if name == "suite-test" else "train", count, 0), tmp_path / f"{name}.jsonl")
     for name in ("voc-train", "voc-test"):
         shutil.copy(folder / f"{name}.jsonl", tmp_path)
-    nothing = {"seeds": 0, "exposures": 32, "at_once": 1}
-    (row,) = experiment(tmp_path, print, base=folder / "base", **nothing)
+
+    def begun(base: Path) -> list[dict[str, Any]]:
+        return experiment(tmp_path, print, seeds=0, exposures=32, at_once=1, base=base)
+
+    (row,) = begun(folder / "base")
     assert row["checkpoint"] == read_manifest(folder / "base").version
     with pytest.raises(CallWrong, match="is another base than"):
-        experiment(tmp_path, print, base=BUNDLED_CHECKPOINT, **nothing)
+        begun(BUNDLED_CHECKPOINT)
 
 
 def test_clinc_becomes_comments_of_one_segment_under_two_levels(tmp_path: Path) -> None:

@@ -59,9 +59,10 @@ def collate(comments: Sequence[Row], replay: Sequence[Row], pad: int, packing: i
     those tokens. positions: of each token in its own row, where rows are packed. rivals, rivals_of: allowed tokens, and
     the learned token they belong to. replay: the first sequence of replay, and the first learned token of it.
     """
-    ours = _bins(comments, packing)
-    # All sequences are as wide as the widest: replay fills up that width.
-    bins = [*ours, *_bins(replay, max(map(_width, ours), default=packing) if packing else None)]
+    # All sequences are as wide as the widest: comments fill up what the longest row asks for, then replay what they do.
+    longest = packing and max(packing, *map(_length, (*comments, *replay)))
+    ours = _bins(comments, longest)
+    bins = [*ours, *_bins(replay, longest and max(map(_width, ours), default=longest))]
     first = len(ours)
     width = max(map(_width, bins))
     # Padding stands on the right: under causal attention no token sees it, so no mask is needed.
@@ -100,7 +101,7 @@ def _rivals(comments: Sequence[Row]) -> Batch:
 def _bins(rows: Sequence[Row], packing: int | None) -> list[Bin]:
     """As few sequences as first fit makes, the longest first, and of like width, as the widest decides what is padded.
 
-    A row longer than `packing` is a sequence, and then the others have as much room.
+    Where a row is longer than `packing` the others have as much room.
     """
     if not packing:
         return [[row] for row in rows]

@@ -47,6 +47,7 @@ BASE_SHARES: Final = {"suite": 0.31, "hard": 0.53, "gsm8k": 0.16}
 REPLAYED: Final = {"suite": 12_000, "gsm8k": 1_500}
 """Replay is drawn from this many of the questions that the base learned from."""
 BASE: Final = "base"
+DOMAINS: Final = ("voc", "clinc")
 
 
 class Arm(NamedTuple):
@@ -104,19 +105,24 @@ def experiment(
     exposures: int,
     at_once: int,
     arms: Sequence[str] = tuple(ARMS),
+    only: str | None = None,
     base: FilePath | None = None,
     gsm8k_folder: FilePath | None = None,
     clinc_folder: FilePath | None = None,
 ) -> list[dict[str, Any]]:
-    """All runs that `folder` lacks, seed by seed; gives every result. base: of an earlier experiment, to begin from.
+    """All runs that `folder` lacks, seed by seed; gives every result.
 
-    Raises CheckpointInvalid, and what a run raises.
+    only: one domain of DOMAINS. base: of an earlier experiment, to begin from. Raises CallWrong where the domain's data
+    is not given, CheckpointInvalid, and what a run raises.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if base:
         _begin_from(base, folder / BASE)
     _general(folder, gsm8k_folder, say)
     domains = [_bundled(folder, exposures), *_clinc(folder, clinc_folder)]
+    domains = [domain for domain in domains if only in (None, domain.name)]
+    if not domains:
+        raise CallWrong(f"--only {only} needs its data: give --{only}")
     results = folder / "results.jsonl"
     if not (folder / BASE / MANIFEST).is_file():
         from train.run import run  # noqa: PLC0415 (torch takes seconds to import)

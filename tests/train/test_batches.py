@@ -107,6 +107,8 @@ def test_replay_fills_the_width_that_the_longest_comment_asks_for_and_sequences_
     batch = collate(rows_of([100, 96, 92]), rows_of([25] * 8), 0, packing=50)
     assert batch["tokens"].shape == (5, 100)
     assert int(batch["replay"][0]) == 3
+    across = collate(rows_of([25] * 8), rows_of([100, 40, 30]), 0, packing=50)
+    assert across["tokens"].shape == (4, 100), "comments fill what a longer chat asks for"
     level = collate(rows_of([30] * 5), [], 0, packing=128)
     assert level["tokens"].shape == (2, 90), "three and two, not four and one"
 

@@ -95,6 +95,11 @@ def test_another_folder_can_begin_from_the_same_base_and_no_folder_changes_its_o
         begun(BUNDLED_CHECKPOINT)
 
 
+def test_a_domain_whose_data_is_not_given_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "experiment", str(folder), "--only", "clinc"]) == CallWrong.exit_code
+    assert "give --clinc" in capsys.readouterr().err
+
+
 def test_clinc_becomes_comments_of_one_segment_under_two_levels(tmp_path: Path) -> None:
     (tmp_path / "domains.json").write_text(json.dumps({"banking": ["pay_bill", "pin_change"], "travel": ["visa"]}))
     splits = {name: [["pay it, please", "pay_bill"], ["do i need a visa", "visa"]] for name in ("train", "test")}

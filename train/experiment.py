@@ -47,7 +47,6 @@ BASE_SHARES: Final = {"suite": 0.31, "hard": 0.53, "gsm8k": 0.16}
 REPLAYED: Final = {"suite": 12_000, "gsm8k": 1_500}
 """Replay is drawn from this many of the questions that the base learned from."""
 BASE: Final = "base"
-DOMAINS: Final = ("voc", "clinc")
 
 
 class Arm(NamedTuple):
@@ -112,7 +111,7 @@ def experiment(
 ) -> list[dict[str, Any]]:
     """All runs that `folder` lacks, seed by seed; gives every result.
 
-    only: one domain of DOMAINS. base: of an earlier experiment, to begin from. Raises CallWrong where the domain's data
+    only: `voc` or `clinc`. base: of an earlier experiment, to begin from. Raises CallWrong where the domain's data
     is not given, CheckpointInvalid, and what a run raises.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -101,9 +101,7 @@ def _add_experiment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=FilePath)
     parser.add_argument("--arms", nargs="+", help="some of them only, as docs/experiment.md names them (default: all)")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--only", choices=["voc", "clinc"], help="the bundled corpus, or CLINC150 (default: both)"
-    )
+    parser.add_argument("--only", choices=["voc", "clinc"], help="the bundled corpus, or CLINC150 (default: both)")
     parser.add_argument("--comments", type=int, default=6_000, help="comments that an arm sees (default: 6000)")
     parser.add_argument("--at-once", type=int, default=1, help="trainings at once, each with its part of the cores")
     parser.add_argument("--base", type=FilePath, help="begin from this one (docs/experiment/base) and make none")

@@ -48,7 +48,7 @@ def plot(results: Sequence[Result], file: FilePath) -> None:
     """General accuracy against leaf F1, a point a run with its 95% intervals; the line is what the base knew."""
     mpl.rcParams["svg.hashsalt"] = "route-feedback"  # the same figures, the same file
     domains = _domains(results)
-    figure = Figure(figsize=(6.2 * len(domains), 4.8), layout="constrained")
+    figure = Figure(figsize=(6.2 * len(domains) + 2.2, 4.8), layout="constrained")
     for axes, domain in zip(figure.subplots(1, len(domains), squeeze=False)[0], domains, strict=True):
         own = [row for row in results if row["domain"] == domain]
         for arm, colour in zip(ARMS, COLOURS, strict=True):
@@ -69,7 +69,7 @@ def plot(results: Sequence[Result], file: FilePath) -> None:
         axes.set(xlabel="general accuracy", ylabel="leaf F1", title=TITLES[domain], xlim=(0, 1), ylim=(0, None))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(fontsize=8, frameon=False)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=8, frameon=False)
     figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
 
 

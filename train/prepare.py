@@ -165,7 +165,7 @@ def _checked(
 def _chats(source: Replay, recipe: Recipe) -> Iterator[Chat | DataInvalid]:
     asks_later = recipe.choose is not None and not recipe.choose.general
     if source.suite:
-        questions = suite("train", source.suite, recipe.seed)
+        questions = suite("train", source.suite, recipe.seed, source.kinds or ())
         yield from (chat_of(*each[1:]) for each in questions if not (asks_later and is_asked(each)))
     for file in source.chats or ():
         yield from read_chats(FilePath(file))

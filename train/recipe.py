@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from taxonomy.errors import CallWrong, RecipeInvalid
 
@@ -66,12 +66,14 @@ class Labelled(_Strict):
 class Replay(_Strict):
     """General data beside the customers': chats from JSONL files, or so many chats of the general suite's generator.
 
+    kinds: which of the suite's kinds, each as often; none: all.
     share: of all supervised tokens of the run. passes, tokens: caps; a source that meets one gives less than its share.
     """
 
     name: str
     chats: Annotated[list[str], Field(min_length=1)] | None = None
     suite: Count | None = None
+    kinds: Annotated[list[str], Field(min_length=1)] | None = None
     share: Annotated[float, Field(gt=0, le=1)]
     passes: Annotated[float, Field(gt=0)] = 4
     tokens: Count | None = None
@@ -81,7 +83,18 @@ class Replay(_Strict):
     def _one_origin(self) -> Self:
         if (self.chats is None) == (self.suite is None):
             raise ValueError("give `chats` (files) or `suite` (a number), one of them")
+        if self.kinds and self.suite is None:
+            raise ValueError("`kinds` are those of the `suite`")
         return self
+
+    @field_validator("kinds")
+    @classmethod
+    def _known(cls, kinds: list[str] | None) -> list[str] | None:
+        from train.suite import KINDS  # noqa: PLC0415 (what it imports takes a second)
+
+        if unknown := set(kinds or ()) - set(KINDS):
+            raise ValueError(f"the suite has no {', '.join(sorted(unknown))}; it has {', '.join(KINDS)}")
+        return kinds
 
 
 class Adapter(_Strict):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.checkpoint import read_manifest, verify
@@ -57,6 +58,28 @@ def test_a_base_trained_on_general_data_alone_reads_the_taxonomy_in_the_prompt(b
     mix = manifest.data["mix"]
     assert mix["comments"]["tokens"] == 0
     assert mix["suite"]["tokens"] == pytest.approx(800, rel=0.02)
+
+
+def test_replay_of_some_of_the_suites_kinds() -> None:
+    hard = {"name": "hard", "suite": 40, "share": 0.2}
+    # A JSON object is more tokens than what the suite answers on the whole, a number is one.
+    plans = [plan(recipe(replay=[hard | kinds]), quiet) for kinds in ({"kinds": ["object"]}, {}, {"kinds": ["count"]})]
+    sizes = [planned["mix"]["hard"]["tokens"] / planned["mix"]["hard"]["rows"] for planned in plans]
+    assert sizes[0] > 1.5 * sizes[1]
+    assert sizes[1] > 1.5 * sizes[2]
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ({"suite": 40, "kinds": ["odd", "sort"]}, "no odd; it has reverse"),
+        ({"suite": 40, "kinds": []}, "at least 1"),
+        ({"chats": ["a.jsonl"], "kinds": ["sort"]}, "`kinds` are those of the `suite`"),
+    ],
+)
+def test_kinds_that_the_suite_lacks_are_named(source: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ValidationError, match=fault):
+        recipe(replay=[{"name": "a", "share": 0.2, **source}])
 
 
 def test_labelled_files_and_replay_on_a_base(base: Path, data: Path, tmp_path: Path) -> None:

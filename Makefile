@@ -5,6 +5,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+RECIPES := train/recipes
 DEBIAN := chromium prometheus prometheus-alertmanager
 # Consulted only where what pip is configured with has no CPU build of PyTorch.
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
@@ -56,10 +57,14 @@ setup: .venv/.set-up  ## make .venv from locks/cpu.txt
 	fi
 	@touch $@
 
+# As the bundled one was made, to the bit where the machine is alike: threads and processes decide how sums are rounded.
 checkpoint: setup  ## train the bundled checkpoint anew into runs/bundled
-	@for part in base even sparse; do \
-	  $(BIN)/route-feedback train train/recipes/bundled-$$part.yaml --out runs/bundled-$$part || exit 1; done
-	@$(BIN)/route-feedback train train/recipes/bundled.yaml --out runs/bundled
+	@OMP_NUM_THREADS=2 $(BIN)/route-feedback train $(RECIPES)/bundled-general.yaml --out runs/bundled-general
+	@OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc_per_node 2 -m route_feedback train $(RECIPES)/bundled-base.yaml \
+	  --out runs/bundled-base
+	@for part in even sparse; do \
+	  OMP_NUM_THREADS=1 $(BIN)/route-feedback train $(RECIPES)/bundled-$$part.yaml --out runs/bundled-$$part || exit 1; done
+	@$(BIN)/route-feedback train $(RECIPES)/bundled.yaml --out runs/bundled
 
 corpus: setup  ## write the bundled corpus's two splits into runs/corpus
 	@mkdir -p runs/corpus

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from eval.decoding import reproduced
 from eval.gate import Policy, decide
 from serve.settings import BUNDLED_CHECKPOINT
@@ -25,3 +27,11 @@ def test_the_engine_that_serves_reproduces_its_fingerprint(live: Live) -> None:
     assert MANIFEST.fingerprint
     told = live.run(reproduced(live.router, MANIFEST.fingerprint))
     assert told["reproduced"] is True, told
+
+
+def test_it_learned_with_replay_and_both_axes_were_measured() -> None:
+    shares = [data["mix"]["suite"]["share"] for data in MANIFEST.data.values()]
+    assert shares == [pytest.approx(0.4, abs=0.005)] * 3
+    assert MANIFEST.scores["test"]["leaf"]["micro"]["f1"] > 0.4
+    assert MANIFEST.scores["general"]["suite"]["accuracy"]["count"] == 1100
+    assert MANIFEST.scores["general"]["suite"]["accuracy"]["value"] > 0.8

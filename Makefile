@@ -60,11 +60,8 @@ setup: .venv/.set-up  ## make .venv from locks/cpu.txt
 # As the bundled one was made, to the bit where the machine is alike: threads and processes decide how sums are rounded.
 checkpoint: setup  ## train the bundled checkpoint anew into runs/bundled
 	@OMP_NUM_THREADS=2 $(BIN)/route-feedback train $(RECIPES)/bundled-general.yaml --out runs/bundled-general
-	@OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc_per_node 2 -m route_feedback train $(RECIPES)/bundled-base.yaml \
-	  --out runs/bundled-base
-	@for part in even sparse; do \
-	  OMP_NUM_THREADS=1 $(BIN)/route-feedback train $(RECIPES)/bundled-$$part.yaml --out runs/bundled-$$part || exit 1; done
-	@$(BIN)/route-feedback train $(RECIPES)/bundled.yaml --out runs/bundled
+	@OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc_per_node 2 -m route_feedback train $(RECIPES)/bundled.yaml \
+	  --out runs/bundled
 
 corpus: setup  ## write the bundled corpus's two splits into runs/corpus
 	@mkdir -p runs/corpus

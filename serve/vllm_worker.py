@@ -3,6 +3,10 @@
 vLLM's own reload packs anew each layer that finds its weights in the file. An output layer that shares the embedding's
 weights finds none of its own there, so on a CPU it goes on computing with its packed copy of the old ones: the reload
 succeeds, and what then answers is neither checkpoint.
+
+Its cache is forgotten block by block, but not overwritten. Weights that compute no numbers leave NaN there, and a
+comment that gets such a block afterwards is answered wrongly although the old weights are back: what stands behind its
+end is multiplied by zero, which NaN survives.
 """
 
 from __future__ import annotations
@@ -22,11 +26,13 @@ class Reloading:
     reload_weights: Any
 
     def take_weights(self, folder: str) -> None:
-        """Put the weights in a checkpoint's directory in the place of those that are loaded.
+        """Put the weights in a checkpoint's directory in the place of those that are loaded, and empty the cache.
 
-        Where that fails the model holds some of both, and another call may still succeed.
+        No request may be running. Where it fails the model holds some of both, and another call may still succeed.
         """
         model = self.model_runner.get_model()
+        for cache in self.model_runner.kv_caches:
+            cache.zero_()
         try:
             self.reload_weights(weights_path=folder)
         except BaseException:

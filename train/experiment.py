@@ -73,13 +73,14 @@ ARMS: Final[dict[str, Arm]] = {
 
 @dataclass(frozen=True)
 class Domain:
-    """A task of customers: labelled comments to learn, others to be asked, and how many are seen."""
+    """A task of customers: labelled comments to learn, others to be asked, how many are seen, and how many a step."""
 
     name: str
     taxonomy: FilePath
     train: FilePath
     test: FilePath
     exposures: int
+    batch: int
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def recipe_of(run: Run, rows_share: float) -> Recipe:
         "replay_kl": arm.kl,
     }
     told = load_recipe(ARM_RECIPE).model_dump(exclude_unset=True)
-    told["optimisation"] |= {"comments": seen}
+    told["optimisation"] |= {"comments": seen, "batch": run.domain.batch}
     return Recipe.model_validate(told | changes)
 
 
@@ -208,7 +209,8 @@ def _bundled(folder: FilePath, exposures: int) -> Domain:
         book = load_phrasebook()
         write_comments(Corpus(book, "train").comments(exposures), train)
         write_comments(Corpus(book, "test").comments(TEST_SIZE), test)
-    return Domain("voc", BUNDLED_TAXONOMY, train, test, exposures)
+    # So many leaves take more steps than comments of 16 a step can be paid for.
+    return Domain("voc", BUNDLED_TAXONOMY, train, test, exposures, 4)
 
 
 def _clinc(folder: FilePath, source: FilePath | None) -> Iterator[Domain]:
@@ -217,7 +219,7 @@ def _clinc(folder: FilePath, source: FilePath | None) -> Iterator[Domain]:
     taxonomy, train, test = folder / "clinc.yaml", folder / "clinc-train.jsonl", folder / "clinc-test.jsonl"
     if not test.is_file():
         write_clinc(source, taxonomy, train, test)
-    yield Domain("clinc", taxonomy, train, test, 15_000)
+    yield Domain("clinc", taxonomy, train, test, 15_000, 16)
 
 
 def _all(runs: Sequence[Run], at_once: int, say: Say) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,7 @@ from taxonomy.files import write_jsonl
 from tests.checkpoints import published, router_on, unpublished
 from train.corpus import Corpus, load_phrasebook
 
-GOLD = list(Corpus(load_phrasebook(), "test").comments(70))
+GOLD = list(Corpus(load_phrasebook(), "test").comments(140))
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ POLICY = Policy(scores="gold", general=(), ece=1.0)
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     folder, corpus = tmp_path_factory.mktemp("inputs"), Corpus(load_phrasebook(), "test")
     write_comments(corpus.comments(12), folder / "gold.jsonl")
-    write_comments(corpus.comments(80, start=100), folder / "others.jsonl")
+    write_comments(corpus.comments(120, start=100), folder / "others.jsonl")
     asked = Evaluation(gold=folder / "gold.jsonl", calibration=folder / "others.jsonl", train=folder / "others.jsonl")
     return read(asked)
 
@@ -62,6 +62,8 @@ def test_what_it_writes_into_the_manifest_is_all_that_the_gate_asks_of_the_engin
     checkpoint: Path, inputs: Inputs, settings: Settings, tmp_path: Path
 ) -> None:
     before = read_manifest(checkpoint)
+    assert inputs.others
+    raw = asyncio.run(decoded(router_of(checkpoint, settings), inputs.others))
     manifest = evaluated(checkpoint, tmp_path / "out", inputs, settings)
     assert manifest == read_manifest(checkpoint) == read_manifest(tmp_path / "out")
     assert manifest.version == before.version
@@ -70,7 +72,8 @@ def test_what_it_writes_into_the_manifest_is_all_that_the_gate_asks_of_the_engin
     assert manifest.scores["gold"]["violations"] == []
     assert manifest.scores["gold"]["tail"] is not None
     assert manifest.calibration
-    assert manifest.calibration.comments == 80
+    with_segments = sum(bool(answer["segments"]) for answer in raw.lines)
+    assert 50 <= manifest.calibration.comments == with_segments
     assert manifest.decision is None
     assert decide(manifest, manifest, POLICY, datetime.now(UTC)).verdict is Verdict.PROMOTE
 

@@ -162,7 +162,7 @@ def loses_the_journal(house: House) -> None:
 @pytest.mark.parametrize(
     ("fault", "error", "reason"),
     [
-        (keeps_stale, FingerprintDiffers, "is not the recorded one"),
+        (keeps_stale, FingerprintDiffers, "probe 1 of 8: decision"),
         (cuts_the_file, EngineFailed, "cannot load"),
     ],
 )

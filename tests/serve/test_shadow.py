@@ -34,11 +34,13 @@ def test_a_shadow_answers_nobody_and_is_compared_with_what_was_answered(house: H
             (stage,) = replica.trial.stages
             assert stage.disagreement == {level: count / len(COMMENT) for level, count in expected.items()}
             assert stage.disagreement["L1"] > 0
-            assert stage.team_shift
             for arm, made in ((stage.active, answer), (stage.candidate, copy)):
                 assert sum(arm.teams.values()) == pytest.approx(1)
                 mean = sum(s.confidence["L1"] for s in made.segments) / len(made.segments)
                 assert arm.confidence["L1"] == pytest.approx(mean)
+            ours, theirs = ([s.leaf.team for s in made.segments] for made in (answer, copy))
+            apart = (abs(ours.count(x) / len(ours) - theirs.count(x) / len(theirs)) for x in {*ours, *theirs})
+            assert stage.team_shift == pytest.approx(sum(apart) / 2)
             assert sample(house, "shadow_copies_total", outcome="compared") == 1
             counted = [sample(house, "shadow_characters_total", level="L4", labels=x) for x in ("same", "different")]
             assert counted == [len(COMMENT) - expected["L4"], expected["L4"]]

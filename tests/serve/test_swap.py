@@ -220,8 +220,8 @@ def test_an_engine_with_stale_weights_never_takes_traffic(house: House) -> None:
     async def reloaded(pair: Pair) -> Router:
         return house.router(pair, stale)
 
-    fails(house, FingerprintDiffers, "is not the recorded one", reloaded)
-    house.serves_the_old_pair_and_says("is not the recorded one")
+    fails(house, FingerprintDiffers, "probe 1 of 8: decision", reloaded)
+    house.serves_the_old_pair_and_says("probe 1 of 8: decision")
     assert house.engines[house.two].closed
 
 

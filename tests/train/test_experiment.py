@@ -63,7 +63,7 @@ def test_every_run_is_measured_on_both_axes_and_never_twice(folder: Path) -> Non
 
 
 def test_the_studys_mix_replaces_a_quarter_of_the_rows_and_replay_comes_on_top(folder: Path) -> None:
-    domain = Domain("voc", folder / "t.yaml", folder / "voc-train.jsonl", folder / "voc-test.jsonl", 1000)
+    domain = Domain("voc", folder / "t.yaml", folder / "voc-train.jsonl", folder / "voc-test.jsonl", 1000, 16)
     by_rows, on_top = (
         recipe_of(Run(folder, domain, arm, 0), rows_share=0.04)
         for arm in ("completion, rows 75/25", "completion, replay")

@@ -15,6 +15,14 @@ from train.experiment import ARMS, BASE
 
 Result = dict[str, Any]
 TITLES: Final = {"voc": "the bundled corpus", "clinc": "CLINC150"}
+FIGURES: Final = {
+    "leaf F1": "leaf_f1",
+    "L1 F1": "levels L1",
+    "accuracy": "accuracy",
+    "general accuracy": "general",
+    "GSM8K, nats a token": "gsm8k_nll",
+}
+"""What the tables show, and where a result has it; a column that no result has is left out."""
 COLOURS: Final = (
     *("#7f8a97", "#b9c0c9", "#4d5660", "#d9b38c", "#c46a3a"),
     *("#a9d6e5", "#2c7da0", "#95d5b2", "#2d6a4f"),
@@ -31,15 +39,12 @@ def tables(results: Sequence[Result]) -> Iterator[str]:
     """One for each domain; a cell is the mean of the seeds, and their range."""
     for domain in _domains(results):
         own = [row for row in results if row["domain"] == domain]
-        figures = {"leaf F1": "leaf_f1", "accuracy": "accuracy", "general accuracy": "general"}
-        figures |= {"GSM8K, nats a token": "gsm8k_nll"}
-        if all(row["accuracy"] is None for row in own):
-            del figures["accuracy"]
+        figures = {name: key for name, key in FIGURES.items() if any(_figure(row, key) is not None for row in own)}
         yield f"| {TITLES[domain]} | seeds | {' | '.join(figures)} |"
         yield "|---" * (2 + len(figures)) + "|"
         for arm in (BASE, *ARMS):
             if runs := [row for row in own if row["arm"] == arm]:
-                cells = [_cell([row[name] for row in runs]) for name in figures.values()]
+                cells = [_cell([_figure(row, key) for row in runs]) for key in figures.values()]
                 yield f"| {arm} | {len(runs)} | {' | '.join(cells)} |"
         yield ""
 
@@ -75,6 +80,13 @@ def plot(results: Sequence[Result], file: FilePath) -> None:
 
 def _domains(results: Sequence[Result]) -> list[str]:
     return [domain for domain in TITLES if any(row["domain"] == domain for row in results)]
+
+
+def _figure(row: Result, key: str) -> float | None:
+    found: Any = row
+    for name in key.split():
+        found = found[name]
+    return None if found is None else float(found)
 
 
 def _cell(values: Sequence[float | None]) -> str:

@@ -15,7 +15,7 @@ COMMENT = "It came late, the app crashes. Sonst alles gut!"
 
 
 def test_a_mask_holds_the_allowed_tokens_and_no_other(pair: Pair) -> None:
-    vocabulary = len(pair.tokens.tokenizer) | 1  # not a multiple of 32, as real ones are not
+    vocabulary = pair.tokens.tokenizer.backend_tokenizer.get_vocab_size() | 1  # no multiple of 32, as real ones
     masks = Masks(pair.automaton, vocabulary)
     rng = random.Random(0)
     for _ in range(20):

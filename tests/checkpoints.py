@@ -73,6 +73,11 @@ def adapted(
     return small, merged
 
 
+def flip_one_bit(tensor: torch.Tensor) -> None:
+    """The highest bit of the first number's exponent."""
+    tensor.view(torch.int16).view(-1)[0] ^= 0x4000
+
+
 def decided(manifest: Manifest, verdict: Verdict) -> Decision:
     """What the gate would have written, had it come to this verdict."""
     return Decision(

@@ -32,7 +32,7 @@ from taxonomy.adapter import adapter_of
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.errors import EngineFailed, FingerprintDiffers
 from taxonomy.labels import CheckpointId
-from tests.checkpoints import PROMOTED, WEIGHTS, adapted, published
+from tests.checkpoints import PROMOTED, WEIGHTS, adapted, flip_one_bit, published
 from tests.torch_engine import TorchEngine
 
 T = TypeVar("T")
@@ -275,18 +275,17 @@ def test_weights_that_cannot_be_loaded_in_place_leave_the_old_ones_restored(
     stage.proves(stage.one)
 
 
-def test_one_bit_flipped_in_one_tensor_is_seen_through_the_engine(stage: Stage, tmp_path: Path) -> None:
-    """The highest bit of an exponent; the hashes of the files are made anew, so that only the engine can tell."""
+@pytest.mark.parametrize("spoil", [flip_one_bit, lambda tensor: tensor.fill_(torch.nan)], ids=["one bit", "no numbers"])
+def test_one_spoilt_tensor_is_seen_through_the_engine_and_leaves_nothing_in_its_cache(
+    stage: Stage, tmp_path: Path, spoil: Callable[[torch.Tensor], object]
+) -> None:
+    """The hashes of the files are made anew, so that only the engine can tell."""
     stage.ensure(stage.one)
-
-    def flip(weights: dict[str, torch.Tensor]) -> None:
-        weights["model.layers.0.self_attn.v_proj.weight"].view(torch.int16).view(-1)[0] ^= 0x4000
-
-    folder = changed(tmp_path / "flipped", flip)
+    folder = changed(tmp_path / "spoilt", lambda weights: spoil(weights["model.layers.0.self_attn.v_proj.weight"]))
     fingerprint = stage.registry.manifest(stage.one).fingerprint
     assert fingerprint
 
-    async def flipped() -> None:
+    async def spoilt() -> None:
         pair = pair_of(str(folder), bundled_taxonomy(), stage.settings.cache)
         old = stage.active.router
         try:
@@ -295,7 +294,7 @@ def test_one_bit_flipped_in_one_tensor_is_seen_through_the_engine(stage: Stage, 
             await old.reloaded(old.pair)
 
     with pytest.raises(FingerprintDiffers):
-        stage.run(flipped())
+        stage.run(spoilt())
     stage.proves(stage.one)
 
 

@@ -30,7 +30,7 @@ from taxonomy.errors import EngineFailed, FingerprintDiffers
 from taxonomy.fingerprint import Fingerprint, Probe
 from taxonomy.prompt import Prompt, PromptStyle
 from taxonomy.tree import taxonomy_of
-from tests.checkpoints import WEIGHTS, choosing, published, router_on, unpublished
+from tests.checkpoints import WEIGHTS, choosing, flip_one_bit, published, router_on, unpublished
 from tests.torch_engine import TorchEngine
 
 
@@ -182,11 +182,6 @@ def spoilt(folder: Path, tensor: str, spoil: Callable[[torch.Tensor], object]) -
     spoil(weights[tensor])
     save_file(weights, folder / WEIGHTS, {"format": "pt"})
     return folder
-
-
-def flip_one_bit(tensor: torch.Tensor) -> None:
-    """The highest bit of the first number's exponent."""
-    tensor.view(torch.int16).view(-1)[0] ^= 0x4000
 
 
 @pytest.fixture(scope="module")

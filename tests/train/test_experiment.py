@@ -52,7 +52,7 @@ def test_every_run_is_measured_on_both_axes_and_never_twice(folder: Path) -> Non
         assert 0 <= row["leaf_f1"] <= row["span_f1"] <= 1
         assert 0 <= row["general"] <= 1
         assert row["gsm8k_nll"] is None
-    assert [row["steps"] for row in results[1:]] == [2, 2]
+    assert [row["steps"] for row in results[1:]] == [8, 8]
     assert results[2]["mix"]["general"]["asked"] == ARMS["constrained, replay"].share
     table = (folder / "experiment.md").read_text()
     assert all(f"| {arm} | 1 |" in table for arm in ("base", *CHOSEN))

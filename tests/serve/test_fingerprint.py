@@ -77,6 +77,19 @@ def test_stale_weights_are_seen(new: Pair, settings: Settings, recorded: Fingerp
         verified(new, settings, recorded, stale)
 
 
+def test_stale_weights_that_decide_otherwise_are_seen_by_the_decision(
+    new: Pair, settings: Settings, recorded: Fingerprint
+) -> None:
+    right = choosing(Path(new.model) / WEIGHTS)
+
+    def otherwise(allowed: tuple[int, ...]) -> tuple[int, float]:
+        token, logprob = right(allowed)
+        return next(other for other in allowed if other != token), logprob
+
+    with pytest.raises(FingerprintDiffers, match="probe 1 of 8: decision 1 is not the recorded one"):
+        verified(new, settings, recorded, otherwise)
+
+
 def test_stale_weights_that_decide_alike_are_seen_by_how_sure_they_are(
     new: Pair, settings: Settings, recorded: Fingerprint
 ) -> None:

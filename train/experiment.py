@@ -113,16 +113,17 @@ def experiment(
     """All runs that `folder` lacks, seed by seed; gives every result.
 
     only: `voc` or `clinc`. base: of an earlier experiment, to begin from. Raises CallWrong where the domain's data
-    is not given, CheckpointInvalid, and what a run raises.
+    is not given or the folder's experiment is another, CheckpointInvalid, and what a run raises.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if base:
         _begin_from(base, folder / BASE)
     _general(folder, gsm8k_folder, say)
-    domains = [_bundled(folder, exposures), *_clinc(folder, clinc_folder)]
-    domains = [domain for domain in domains if only in (None, domain.name)]
+    domains = [] if only == "clinc" else [_bundled(folder, exposures)]
+    if clinc_folder and only != "voc":
+        domains.append(_clinc(folder, clinc_folder))
     if not domains:
-        raise CallWrong(f"--only {only} needs its data: give --{only}")
+        raise CallWrong("--only clinc needs its data: give --clinc")
     results = folder / "results.jsonl"
     if not (folder / BASE / MANIFEST).is_file():
         from train.run import run  # noqa: PLC0415 (torch takes seconds to import)
@@ -209,17 +210,18 @@ def _bundled(folder: FilePath, exposures: int) -> Domain:
         book = load_phrasebook()
         write_comments(Corpus(book, "train").comments(exposures), train)
         write_comments(Corpus(book, "test").comments(TEST_SIZE), test)
+    with train.open("rb") as lines:
+        if (has := sum(1 for _ in lines)) != exposures:
+            raise CallWrong(f"{folder} is an experiment of {has} comments, not of {exposures}; give another folder")
     # So many leaves take more steps than comments of 16 a step can be paid for.
     return Domain("voc", BUNDLED_TAXONOMY, train, test, exposures, 4)
 
 
-def _clinc(folder: FilePath, source: FilePath | None) -> Iterator[Domain]:
-    if source is None:
-        return
+def _clinc(folder: FilePath, source: FilePath) -> Domain:
     taxonomy, train, test = folder / "clinc.yaml", folder / "clinc-train.jsonl", folder / "clinc-test.jsonl"
     if not test.is_file():
         write_clinc(source, taxonomy, train, test)
-    yield Domain("clinc", taxonomy, train, test, 15_000, 16)
+    return Domain("clinc", taxonomy, train, test, 15_000, 16)
 
 
 def _all(runs: Sequence[Run], at_once: int, say: Say) -> Iterator[dict[str, Any]]:

@@ -32,13 +32,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An experiment whose files and base are there already, and small."""
     folder = tmp_path_factory.mktemp("experiment")
     book = load_phrasebook()
-    write_comments(Corpus(book, "train").comments(40), folder / "voc-train.jsonl")
+    write_comments(Corpus(book, "train").comments(32), folder / "voc-train.jsonl")
     write_comments(Corpus(book, "test").comments(5), folder / "voc-test.jsonl")
     write_questions(suite("test", 22, 0), folder / "suite-test.jsonl")
     for name in ("suite-train", "general"):
         write_questions(suite("train", 300, 0), folder / f"{name}.jsonl")
     general = [{"name": "suite", "chats": [str(folder / "suite-train.jsonl")], "share": 1}]
-    only = {"corpus": 40, "exposures": 0, "tokens": 800, "replay": general, "architecture": SHAPE}
+    only = {"corpus": 32, "exposures": 0, "tokens": 800, "replay": general, "architecture": SHAPE}
     run(Recipe.model_validate(only), folder / "base", lambda _: None)
     return folder
 
@@ -75,6 +75,13 @@ def test_the_studys_mix_replaces_a_quarter_of_the_rows_and_replay_comes_on_top(f
 def test_an_arm_that_is_none_is_refused_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "experiment", str(folder), "--arms", "magic"]) == CallWrong.exit_code
     assert "no arm magic" in capsys.readouterr().err
+
+
+def test_a_folder_of_other_comments_is_left_as_it_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {file: file.read_bytes() for file in folder.glob("*.jsonl")}
+    assert main(["train", "experiment", str(folder), "--comments", "33"]) == CallWrong.exit_code
+    assert "is an experiment of 32 comments, not of 33" in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in folder.glob("*.jsonl")} == before
 
 
 def test_another_folder_can_begin_from_the_same_base_and_no_folder_changes_its_own(

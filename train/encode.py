@@ -35,7 +35,7 @@ def encode(
     automaton: Automaton,
     tokens: Tokens,
     prompt: Prompt,
-    loss: Loss = "decisions",
+    loss: Loss,
 ) -> Iterator[Row]:
     """One row a comment. Raises ValueError where a segment does not end on a candidate cut."""
     rivals = Rivals(automaton, tokens) if loss == "constrained" else None

@@ -177,7 +177,7 @@ class Recipe(_Strict):
     cpt: Texts | None = None
     optimisation: Optimisation = Optimisation()
     word_vectors: bool = False
-    loss: Loss = "decisions"
+    loss: Loss = "constrained"
     replay: list[Replay] = []
     replay_kl: Annotated[float, Field(ge=0)] = 0.0
     tokens: Count | None = None

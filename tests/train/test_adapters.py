@@ -51,7 +51,9 @@ def batch() -> Batch:
     tokens, taxonomy = Tokens(TOKENIZER), bundled_taxonomy()
     prompt = Prompt(TOKENIZER, tokens, taxonomy, PromptStyle.LEARNED)
     comments = Corpus(load_phrasebook(), "train").comments(6)
-    return collate(list(encode(comments, compiled(taxonomy, tokens), tokens, prompt)), [], TOKENIZER.pad_token_id)
+    return collate(
+        list(encode(comments, compiled(taxonomy, tokens), tokens, prompt, "decisions")), [], TOKENIZER.pad_token_id
+    )
 
 
 @pytest.fixture(scope="module")

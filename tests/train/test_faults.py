@@ -230,7 +230,7 @@ def test_a_run_goes_on_with_the_same_recipe_only(asked: Recipe, tmp_path: Path) 
         run(asked, out, quiet, callbacks=[Signal(2, signal.SIGTERM)])
     other = asked.model_copy(update={"seed": 7, "loss": "completion"})
     with pytest.raises(
-        CallWrong, match=r'recipe\.loss was "decisions", now it is "completion"; recipe\.seed was 0, now it is 7'
+        CallWrong, match=r'recipe\.loss was "constrained", now it is "completion"; recipe\.seed was 0, now it is 7'
     ):
         run(other, out, quiet, resume=True)
     assert not (out / MANIFEST).exists()

@@ -41,7 +41,7 @@ def rows() -> list[Row]:
     taxonomy = bundled_taxonomy()
     prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
     comments = Corpus(load_phrasebook(), "train").comments(40)
-    return list(encode(comments, compiled(taxonomy, tokens), tokens, prompt))
+    return list(encode(comments, compiled(taxonomy, tokens), tokens, prompt, "decisions"))
 
 
 @pytest.mark.parametrize("file", sorted(RECIPES.glob("*.yaml")), ids=lambda file: str(file.name))

@@ -53,10 +53,13 @@ def plot(results: Sequence[Result], file: FilePath) -> None:
     """General accuracy against leaf F1, a point a run with its 95% intervals; the line is what the base knew."""
     mpl.rcParams["svg.hashsalt"] = "route-feedback"  # the same figures, the same file
     domains = _domains(results)
+    shown = {row["arm"] for row in results}
     figure = Figure(figsize=(6.2 * len(domains) + 2.2, 4.8), layout="constrained")
     for axes, domain in zip(figure.subplots(1, len(domains), squeeze=False)[0], domains, strict=True):
         own = [row for row in results if row["domain"] == domain]
         for arm, colour in zip(ARMS, COLOURS, strict=True):
+            if arm not in shown:
+                continue
             runs = [row for row in own if row["arm"] == arm]
             axes.errorbar(
                 [row["general"] for row in runs],
@@ -67,6 +70,7 @@ def plot(results: Sequence[Result], file: FilePath) -> None:
                 color=colour,
                 elinewidth=0.8,
                 label=arm,
+                clip_on=False,  # many keep nothing: their points lie on the axis
             )
         for row in own:
             if row["arm"] == BASE:

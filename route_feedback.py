@@ -6,14 +6,14 @@ import sys
 from importlib import import_module
 
 ROOMS = {
-    "serve": ("serve.__main__", "the service over HTTP"),
-    "route": ("serve.__main__", "route a comment or a file without HTTP, or by asking a running service"),
-    "taxonomy": ("taxonomy.__main__", "validate, stats, convert, diff, migrate"),
-    "checkpoint": ("serve.checkpoint_commands", "verify a checkpoint; the registry: which serves, and which served"),
-    "train": ("train.__main__", "make a checkpoint from a recipe"),
-    "corpus": ("train.__main__", "write comments of the bundled corpus, or its card"),
-    "eval": ("eval.__main__", "score predictions"),
-    "bench": ("eval.__main__", "how fast, beside vLLM as it comes"),
+    "serve": ("serve.commands.serve", "the service over HTTP"),
+    "route": ("serve.commands.serve", "route a comment or a file without HTTP, or by asking a running service"),
+    "taxonomy": ("taxonomy.commands.app", "validate, stats, convert, diff, migrate"),
+    "checkpoint": ("serve.commands.checkpoint", "verify a checkpoint; the registry: which serves, and which served"),
+    "train": ("train.commands.app", "make a checkpoint from a recipe"),
+    "corpus": ("train.commands.app", "write comments of the bundled corpus, or its card"),
+    "eval": ("eval.commands.app", "score predictions"),
+    "bench": ("eval.commands.app", "how fast, beside vLLM as it comes"),
 }
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from serve.logs import Form
-from serve.phases import Phase
+from serve.activation.phases import Phase
+from serve.telemetry.logs import Form
 from taxonomy.bundled import BUNDLED_TAXONOMY
-from taxonomy.chunks import MAX_CHUNKS
 from taxonomy.errors import CallWrong
+from taxonomy.language.chunks import MAX_CHUNKS
 
 PREFIX: Final = "ROUTE_FEEDBACK_"
-BUNDLED_CHECKPOINT: Final = FilePath(__file__).parent / "data" / "checkpoint"
+BUNDLED_CHECKPOINT: Final = Path(__file__).parent / "data" / "checkpoint"
 Count = Annotated[int, Field(gt=0)]
 
 
@@ -52,7 +52,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     checkpoint: str = str(BUNDLED_CHECKPOINT)
-    taxonomy: FilePath = BUNDLED_TAXONOMY
+    taxonomy: Path = BUNDLED_TAXONOMY
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     max_comment: Count = 5000
@@ -61,7 +61,7 @@ class Settings(BaseModel):
     max_num_seqs: Count = 128
     max_waiting: Count = 1024
     log: Form = "text"
-    cache: FilePath = FilePath("~/.cache/route-feedback")
+    cache: Path = Path("~/.cache/route-feedback")
     engine: Annotated[dict[str, Any], BeforeValidator(_parsed)] = {}
     registry: str | None = None
     admin_key: Annotated[SecretStr, Field(min_length=16)] | None = None
@@ -69,7 +69,7 @@ class Settings(BaseModel):
     swap: Literal["blue_green", "in_place"] = "blue_green"
     swap_limits_s: Annotated[dict[Phase, Annotated[float, Field(gt=0)]], BeforeValidator(_parsed)] = {}
     follow_s: Annotated[float, Field(gt=0)] = 10
-    trial_policy: FilePath | None = None
+    trial_policy: Path | None = None
 
     @model_validator(mode="after")
     def _adapters_stay(self) -> Settings:
@@ -78,7 +78,7 @@ class Settings(BaseModel):
         return self
 
 
-def load_settings(environment: Mapping[str, str], file: FilePath | None = None, **given: Any) -> Settings:
+def load_settings(environment: Mapping[str, str], file: Path | None = None, **given: Any) -> Settings:
     """Settings from a file, over them the environment, over them what was given. Raises CallWrong naming the key."""
     values: dict[str, Any] = {}
     if file:

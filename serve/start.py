@@ -10,23 +10,23 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 
-from serve.active import Active
-from serve.admin import Admin
-from serve.fingerprint import verify
-from serve.follow import Follower
-from serve.lease import Lease
-from serve.metrics import Metrics
-from serve.pair import Pair, load_pair, pair_of
-from serve.phases import LIMITS_S
-from serve.policy import Rules
-from serve.registry import registry_of
-from serve.replica import Replica
-from serve.router import Router
+from serve.activation.activation import Swap
+from serve.activation.follow import Follower
+from serve.activation.phases import LIMITS_S
+from serve.activation.proof import verify
+from serve.activation.replica import Replica
+from serve.activation.strategy import BlueGreen, InPlace
+from serve.engine.vllm.engine import VllmEngine
+from serve.http.routes.checkpoints import Admin
+from serve.registry.lease import Lease
+from serve.registry.registry import registry_of
+from serve.routing.active import Active
+from serve.routing.pair import Pair, load_pair, pair_of
+from serve.routing.router import Router
 from serve.settings import Settings
-from serve.strategy import BlueGreen, InPlace
-from serve.swap import Swap
-from serve.vllm_engine import VllmEngine
-from taxonomy.fingerprint import Fingerprint
+from serve.telemetry.metrics import Metrics
+from serve.trials.policy import Rules
+from taxonomy.checkpoint.fingerprint import Fingerprint
 
 log = logging.getLogger(__name__)
 

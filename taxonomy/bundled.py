@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Final
 
-from taxonomy.formats import load
+from taxonomy.formats.registry import load_taxonomy
 from taxonomy.tree import Taxonomy
 
-BUNDLED_TAXONOMY: Final = FilePath(__file__).parent / "data" / "smart_home_cameras.yaml"
+BUNDLED_TAXONOMY: Final = Path(__file__).parent / "data" / "smart_home_cameras.yaml"
 
 
 def bundled_taxonomy() -> Taxonomy:
-    return load(BUNDLED_TAXONOMY)
+    return load_taxonomy(BUNDLED_TAXONOMY)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
-from taxonomy.answer import Part
 from taxonomy.errors import DataInvalid
 from taxonomy.files import numbered, write_jsonl
-from taxonomy.labels import LEVELS, Emotion, Path, emotion_named
+from taxonomy.labels import LEVELS, Emotion, LabelPath, emotion_named
+from taxonomy.language.answer import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Span:
 
     start: int
     end: int
-    path: Path
+    path: LabelPath
     emotion: Emotion
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ def labelled(id: str, parts: Iterable[Part]) -> LabelledComment:  # noqa: A002 (
     return LabelledComment(id, comment, tuple(spans))
 
 
-def write_comments(comments: Iterable[LabelledComment], file: FilePath) -> int:
+def write_comments(comments: Iterable[LabelledComment], file: Path) -> int:
     """Write JSONL; gives the number of comments."""
     return write_jsonl(map(as_json, comments), file)
 
@@ -80,7 +80,7 @@ def as_json(comment: LabelledComment) -> dict[str, Any]:
     return {"id": comment.id, "comment": comment.comment, "segments": segments}
 
 
-def read_comments(file: FilePath) -> Iterator[LabelledComment]:
+def read_comments(file: Path) -> Iterator[LabelledComment]:
     """Read JSONL. Raises DataInvalid with file, line and field."""
     for number, line in numbered(file):
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from taxonomy.comments import LabelledComment
-from taxonomy.labels import Path
+from taxonomy.labels import LabelPath
 from taxonomy.tree import Leaf, Taxonomy
 
 
@@ -16,9 +16,9 @@ from taxonomy.tree import Leaf, Taxonomy
 class Diff:
     """Leaves by what became of them. `moved` maps an old path to its new one; `changed` has old and new of one path."""
 
-    added: tuple[Path, ...]
-    removed: tuple[Path, ...]
-    moved: dict[Path, Path]
+    added: tuple[LabelPath, ...]
+    removed: tuple[LabelPath, ...]
+    moved: dict[LabelPath, LabelPath]
     changed: tuple[tuple[Leaf, Leaf], ...]
 
     @property
@@ -42,7 +42,7 @@ def diff(old: Taxonomy, new: Taxonomy) -> Diff:
     """
     went = [leaf for leaf in old.leaves if leaf.path not in new]
     came = [leaf for leaf in new.leaves if leaf.path not in old]
-    moved: dict[Path, Path] = {}
+    moved: dict[LabelPath, LabelPath] = {}
     for key_of_old, key_of_new in _SIGNS:
         moved |= _paired(
             [leaf for leaf in went if leaf.path not in moved],
@@ -74,7 +74,7 @@ _SIGNS: tuple[tuple[Keys, Keys], ...] = (
 )
 
 
-def _paired(went: list[Leaf], came: list[Leaf], key_of_old: Keys, key_of_new: Keys) -> dict[Path, Path]:
+def _paired(went: list[Leaf], came: list[Leaf], key_of_old: Keys, key_of_new: Keys) -> dict[LabelPath, LabelPath]:
     old_keys = Counter(key for leaf in went for key in key_of_old(leaf))
     new_keys = Counter(key for leaf in came for key in key_of_new(leaf))
     home = {key: leaf.path for leaf in came for key in key_of_new(leaf)}
@@ -85,7 +85,7 @@ def _paired(went: list[Leaf], came: list[Leaf], key_of_old: Keys, key_of_new: Ke
     return {old: new for old, new in pairs.items() if taken[new] == 1}
 
 
-def migrated(comment: LabelledComment, change: Diff, new: Taxonomy) -> tuple[LabelledComment, list[Path]]:
+def migrated(comment: LabelledComment, change: Diff, new: Taxonomy) -> tuple[LabelledComment, list[LabelPath]]:
     """The comment in the new taxonomy's paths, and those of its paths that have no place there (they stay)."""
     spans, lost = [], []
     for span in comment.segments:

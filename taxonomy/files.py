@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any, Final
 
 from taxonomy.errors import DataInvalid
@@ -20,7 +20,7 @@ _TAKEN: Final = {errno.ENOTEMPTY, errno.EEXIST}
 
 
 @contextmanager
-def whole(file: FilePath) -> Iterator[FilePath]:
+def whole(file: Path) -> Iterator[Path]:
     """What to write to: a file beside `file` that takes its place at the end, and is removed if there is no good end.
 
     What is there and is no plain file (a pipe, a device) is written to as it is. Raises OSError that names `file`.
@@ -37,7 +37,7 @@ def whole(file: FilePath) -> Iterator[FilePath]:
             part.unlink(missing_ok=True)
 
 
-def numbered(file: FilePath) -> Iterator[tuple[int, str]]:
+def numbered(file: Path) -> Iterator[tuple[int, str]]:
     """Lines and their numbers, from 1. Raises DataInvalid where the file is not UTF-8, OSError where there is none."""
     with file.open(encoding="utf-8") as lines:
         try:
@@ -46,13 +46,13 @@ def numbered(file: FilePath) -> Iterator[tuple[int, str]]:
             raise DataInvalid(f"{file}: not UTF-8 at byte {error.start}") from error
 
 
-def write_text(text: str, file: FilePath) -> None:
+def write_text(text: str, file: Path) -> None:
     """UTF-8, line ends as they are. Raises OSError that names `file`."""
     with whole(file) as part:
         part.write_text(text, encoding="utf-8", newline="")
 
 
-def write_jsonl(rows: Iterable[Mapping[str, Any]], file: FilePath) -> int:
+def write_jsonl(rows: Iterable[Mapping[str, Any]], file: Path) -> int:
     """One object a line; gives the number of rows. Raises OSError that names `file`."""
     count = 0
     with whole(file) as part, part.open("w", encoding="utf-8", newline="") as out:
@@ -62,7 +62,7 @@ def write_jsonl(rows: Iterable[Mapping[str, Any]], file: FilePath) -> int:
     return count
 
 
-def appeared(target: FilePath, write: Callable[[FilePath], None]) -> bool:
+def appeared(target: Path, write: Callable[[Path], None]) -> bool:
     """Have a folder of files appear whole under its name, by one rename. False where that is taken. Raises OSError.
 
     An empty folder of that name is replaced. What was written is on the disk before the name is there.
@@ -84,13 +84,13 @@ def appeared(target: FilePath, write: Callable[[FilePath], None]) -> bool:
     return True
 
 
-def synced(folder: FilePath) -> None:
+def synced(folder: Path) -> None:
     """Everything below a directory, and its list of names, is on the disk. Raises OSError."""
     for path in [*folder.rglob("*"), folder]:
         _flushed(path)
 
 
-def _flushed(path: FilePath) -> None:
+def _flushed(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

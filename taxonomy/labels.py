@@ -17,7 +17,7 @@ def emotion_named(name: object) -> Emotion:
     raise ValueError(f"emotion is not one of {', '.join(EMOTIONS)}")
 
 
-Path = tuple[str, ...]
+LabelPath = tuple[str, ...]
 """Labels from L1 down; a leaf is its whole path."""
 
 TaxonomyId = NewType("TaxonomyId", str)

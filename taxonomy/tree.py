@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from taxonomy.labels import Path, TaxonomyId
+from taxonomy.labels import LabelPath, TaxonomyId
 
 DEFAULT_REVIEW_BELOW = 0.5
 
@@ -26,7 +26,7 @@ class Note:
 class Leaf:
     """One class: its path from L1 down, its one-line scope, and who works on it (inheritance resolved)."""
 
-    path: Path
+    path: LabelPath
     description: str = ""
     synonyms: tuple[str, ...] = ()
     team: str = ""
@@ -35,13 +35,13 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """A valid taxonomy: all leaves at one depth (1 to 4), in path order. Made by `taxonomy.formats.load`.
+    """A valid taxonomy: all leaves at one depth (1 to 4), in path order. Made by `taxonomy.formats.registry.load`.
 
     review_below: a segment whose confidence at any level is under it needs a person's eye (0 to 1).
     """
 
     leaves: tuple[Leaf, ...]
-    notes: Mapping[Path, Note] = field(default_factory=dict)
+    notes: Mapping[LabelPath, Note] = field(default_factory=dict)
     review_below: float = DEFAULT_REVIEW_BELOW
 
     @property
@@ -57,31 +57,31 @@ class Taxonomy:
         return TaxonomyId("tx_" + hashlib.sha256(text.encode()).hexdigest()[:16])
 
     @cached_property
-    def _by_path(self) -> dict[Path, Leaf]:
+    def _by_path(self) -> dict[LabelPath, Leaf]:
         return {leaf.path: leaf for leaf in self.leaves}
 
     @cached_property
-    def _children(self) -> dict[Path, tuple[str, ...]]:
-        children: dict[Path, set[str]] = defaultdict(set)
+    def _children(self) -> dict[LabelPath, tuple[str, ...]]:
+        children: dict[LabelPath, set[str]] = defaultdict(set)
         for leaf in self.leaves:
             for depth, label in enumerate(leaf.path):
                 children[leaf.path[:depth]].add(label)
         return {path: tuple(sorted(labels)) for path, labels in children.items()}
 
-    def leaf(self, path: Path) -> Leaf:
+    def leaf(self, path: LabelPath) -> Leaf:
         """The leaf at a whole path. KeyError where there is none."""
         return self._by_path[path]
 
     def __contains__(self, path: object) -> bool:
         return path in self._by_path
 
-    def children(self, path: Path = ()) -> tuple[str, ...]:
+    def children(self, path: LabelPath = ()) -> tuple[str, ...]:
         """The labels right below a path, sorted; none below a leaf."""
         return self._children.get(path, ())
 
 
 def taxonomy_of(
-    leaves: Iterable[Leaf], notes: Mapping[Path, Note] | None = None, review_below: float = DEFAULT_REVIEW_BELOW
+    leaves: Iterable[Leaf], notes: Mapping[LabelPath, Note] | None = None, review_below: float = DEFAULT_REVIEW_BELOW
 ) -> Taxonomy:
     """A taxonomy from valid leaves, put in path order, so that equal content is an equal value."""
     ordered = tuple(sorted(leaves, key=lambda leaf: leaf.path))

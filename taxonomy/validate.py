@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taxonomy.errors import Fault, TaxonomyInvalid
-from taxonomy.labels import LEVELS, Path
+from taxonomy.labels import LEVELS, LabelPath
 from taxonomy.tree import DEFAULT_REVIEW_BELOW, Leaf, Note, Taxonomy, taxonomy_of
 
 MAX_LABEL = 200
@@ -17,7 +17,7 @@ MAX_LABEL = 200
 class Row:
     """One node as a file wrote it: `team` and `workflow` are already inherited, `where` is its line or cell."""
 
-    path: Path
+    path: LabelPath
     where: str
     description: str = ""
     synonyms: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ def _text_faults(rows: Sequence[Row]) -> list[Fault]:
 
 
 def _repeat_faults(rows: Sequence[Row]) -> list[Fault]:
-    first: dict[Path, str] = {}
+    first: dict[LabelPath, str] = {}
     faults = []
     for row in rows:
         if row.path in first:
@@ -87,7 +87,7 @@ def _repeat_faults(rows: Sequence[Row]) -> list[Fault]:
 
 def _sibling_faults(rows: Sequence[Row]) -> list[Fault]:
     """Siblings that differ only in case or Unicode form look the same to a person and to a model."""
-    first: dict[Path, tuple[Path, str]] = {}
+    first: dict[LabelPath, tuple[LabelPath, str]] = {}
     faults = []
     for row in rows:
         for depth in range(1, len(row.path) + 1):

@@ -12,11 +12,11 @@ import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
-from serve.active import Active
-from serve.app import create_app
-from serve.engine import Engine, ScriptedEngine
-from serve.pair import Pair, load_pair
-from serve.router import Router
+from serve.engine.protocol import Engine, ScriptedEngine
+from serve.http.app import create_app
+from serve.routing.active import Active
+from serve.routing.pair import Pair, load_pair
+from serve.routing.router import Router
 from serve.settings import Settings, load_settings
 from serve.start import start_router
 

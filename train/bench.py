@@ -9,7 +9,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -17,18 +17,18 @@ import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 
-from eval.bench_speed import machine
+from eval.bench.speed import machine
 from taxonomy.errors import CallWrong
-from train.batches import Batches
-from train.encode import Row
-from train.fit import fit
-from train.mixture import Mixture
+from train.data.batches import Batches
+from train.data.encode import Row
+from train.data.mixture import Mixture
+from train.loop.fit import fit
+from train.loop.processes import joined
+from train.loop.session import Session
+from train.loop.stops import Stops
 from train.models import begun
 from train.prepare import Prepared, Say, prepare
-from train.processes import joined
 from train.recipe import Optimisation, Recipe
-from train.session import Session
-from train.stops import Stops
 
 with warnings.catch_warnings():
     # TRL's client for vLLM, which is not used here, says at import which vLLM it knows.
@@ -76,7 +76,7 @@ def bench(recipe: Recipe, plan: Plan, say: Say) -> dict[str, Any]:
         raise CallWrong("the bench needs a recipe of comments alone, with the loss `decisions` or `completion`")
     joined()
     with tempfile.TemporaryDirectory() as folder:
-        setting = _setting(recipe, prepare(recipe, FilePath(folder), say), plan.steps + WARM, say)
+        setting = _setting(recipe, prepare(recipe, Path(folder), say), plan.steps + WARM, say)
         timed: list[Timed] = []
         for number in range(plan.rounds):
             # Each system is the first once: what a round's place does to it is even over the rounds.
@@ -104,7 +104,7 @@ def _timed(system: str, setting: Setting, packing: int) -> Timed:
         if system.startswith("trl"):
             loss = _trl(model, setting, folder, clock, is_packed=is_packed)
         else:
-            loss = _own(model, setting, FilePath(folder), clock, packing if is_packed else None)
+            loss = _own(model, setting, Path(folder), clock, packing if is_packed else None)
     tokens = sum(len(row.tokens) for step in setting.rows[WARM:] for row in step)
     return Timed(system, tokens, clock.ends[-1] - clock.ends[WARM - 1], loss)
 
@@ -119,7 +119,7 @@ class _Clock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped 
         self.ends.append(time.perf_counter())
 
 
-def _own(model: PreTrainedModel, setting: Setting, folder: FilePath, clock: _Clock, packing: int | None) -> float:
+def _own(model: PreTrainedModel, setting: Setting, folder: Path, clock: _Clock, packing: int | None) -> float:
     data = Batches(setting.mixture, setting.prepared.tokens.eos, packing=packing)
     with Stops(_nobody) as stops:
         session = Session(folder, _nobody, stops)

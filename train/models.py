@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from train.embeddings import word_vectors
+from train.corpus.embeddings import word_vectors
+from train.loop.sft import begin_with, fresh_model
 from train.prepare import Prepared, Say
 from train.recipe import Recipe
-from train.sft import begin_with, fresh_model
 
 
 def begun(recipe: Recipe, prepared: Prepared, say: Say) -> PreTrainedModel:

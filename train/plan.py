@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from train.adapters import adapted, trained
 from train.advice import settled, settled_for_texts, warnings
-from train.batches import Batches
-from train.candidates import candidates
-from train.mixture import Mixture
+from train.choosing.candidates import candidates
+from train.data.batches import Batches
+from train.data.mixture import Mixture
+from train.loop.adapters import adapted, trained
+from train.loop.sft import fresh_model
 from train.prepare import Prepared, Say, prepare
 from train.recipe import Optimisation, Precision, Recipe
-from train.sft import fresh_model
 
 BYTES_A_WEIGHT: Final = 4
 """Float32."""
@@ -49,7 +49,7 @@ class Passes(NamedTuple):
 def plan(recipe: Recipe, say: Say) -> dict[str, Any]:
     """Everything is encoded, exactly as for the run; only the weights are left out. Raises what `prepare` raises."""
     with tempfile.TemporaryDirectory() as folder:
-        prepared = prepare(recipe, FilePath(folder), say)
+        prepared = prepare(recipe, Path(folder), say)
         shape = _shape(recipe, prepared)
         optimisation = settled(recipe, shape.parameters)
         mixtures = [prepared.cpt] if prepared.cpt else []

@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path as FilePath
+from pathlib import Path
 
 from tqdm import tqdm
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
 
-from taxonomy.answer import written
-from taxonomy.checkpoint import check_pair, read_manifest, verify
-from taxonomy.compiled import compiled
+from taxonomy.checkpoint.manifest import check_pair, read_manifest, verify
 from taxonomy.errors import CallWrong, DataInvalid, RecipeInvalid
-from taxonomy.prompt import Prompt, PromptStyle
-from taxonomy.tokens import Tokens
+from taxonomy.language.answer import written
+from taxonomy.language.compiled import compiled
+from taxonomy.language.prompt import Prompt, PromptStyle
+from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
-from train.chats import Chat, ChatRows, chat_of, read_chats
-from train.check import Report, check
-from train.customers import Comments, comments_of, exposures
-from train.encode import Row, encode
-from train.mixture import Mixture, Source, mixture
+from train.choosing.validation import Validation, is_asked, validation
+from train.corpus.suite import suite
+from train.corpus.tokenizer import learn_tokenizer
+from train.data.chats import Chat, ChatRows, chat_of, read_chats
+from train.data.check import Report, check
+from train.data.customers import Comments, comments_of, exposures
+from train.data.encode import Row, encode
+from train.data.mixture import Mixture, Source, mixture
+from train.data.store import stored
+from train.data.texts import Text, read_texts, text_rows
 from train.recipe import Recipe, Replay, Texts
-from train.store import stored
-from train.suite import suite
-from train.texts import Text, read_texts, text_rows
-from train.tokenizer import learn_tokenizer
-from train.validation import Validation, is_asked, validation
 
 Say = Callable[[str], None]
 
@@ -54,7 +54,7 @@ class Prepared:
     skipped: dict[str, int]
 
 
-def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
+def prepare(recipe: Recipe, folder: Path, say: Say) -> Prepared:
     """Rows are written into `folder`. Raises DataInvalid, CallWrong, CheckpointInvalid, TaxonomyInvalid, OSError."""
     reports: dict[str, Report] = {}
     comments = comments_of(recipe, reports, recipe.choose)
@@ -62,7 +62,7 @@ def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
     base, origin = recipe.base or recipe.continue_from, recipe.base
     if recipe.continue_from:
         say(f"going on from {recipe.continue_from}")
-        origin = _verified(FilePath(recipe.continue_from), comments.taxonomy)
+        origin = _verified(Path(recipe.continue_from), comments.taxonomy)
     tokenizer = _tokenizer(recipe, comments, base, say)
     tokens = Tokens(tokenizer)
     context = AutoConfig.from_pretrained(base).max_position_embeddings if base else recipe.architecture.context
@@ -98,7 +98,7 @@ def prepare(recipe: Recipe, folder: FilePath, say: Say) -> Prepared:
     return Prepared(comments, tokenizer, tokens, mixed, cpt, scored_on, base, origin, context, reports, skipped)
 
 
-def _verified(folder: FilePath, taxonomy: Taxonomy) -> str:
+def _verified(folder: Path, taxonomy: Taxonomy) -> str:
     """A published checkpoint's id. Raises CheckpointInvalid."""
     manifest = read_manifest(folder)
     verify(folder, manifest)
@@ -132,7 +132,7 @@ def _tokenizer_texts(comments: Comments, recipe: Recipe) -> Iterable[str]:
             if isinstance(chat, Chat):
                 yield from (message.content for message in chat.messages)
     for file in recipe.cpt.texts if recipe.cpt else ():
-        yield from (text.text for text in read_texts(FilePath(file)) if isinstance(text, Text))
+        yield from (text.text for text in read_texts(Path(file)) if isinstance(text, Text))
 
 
 def _comment_rows(recipe: Recipe, comments: Comments, total: int, tokens: Tokens, prompt: Prompt) -> Iterator[Row]:
@@ -158,8 +158,8 @@ def _checked(
 ) -> dict[str, Report]:
     if not files:
         return {}
-    folder = FilePath(benchmarks) if benchmarks else None
-    return {name: check([*map(FilePath, files)], taxonomy, benchmarks=folder, skip_invalid=source.skip_invalid)}
+    folder = Path(benchmarks) if benchmarks else None
+    return {name: check([*map(Path, files)], taxonomy, benchmarks=folder, skip_invalid=source.skip_invalid)}
 
 
 def _chats(source: Replay, recipe: Recipe) -> Iterator[Chat | DataInvalid]:
@@ -168,7 +168,7 @@ def _chats(source: Replay, recipe: Recipe) -> Iterator[Chat | DataInvalid]:
         questions = suite("train", source.suite, recipe.seed, source.kinds or ())
         yield from (chat_of(*each[1:]) for each in questions if not (asks_later and is_asked(each)))
     for file in source.chats or ():
-        yield from read_chats(FilePath(file))
+        yield from read_chats(Path(file))
 
 
 def _replayed(source: Replay, rows: ChatRows, recipe: Recipe, skipped: dict[str, int]) -> Iterator[Row]:
@@ -189,7 +189,7 @@ def _check_length(source: Texts, context: int) -> None:
         raise RecipeInvalid(f"cpt.length: {source.length} tokens, the context holds {context}")
 
 
-def _texts(source: Texts, tokens: Tokens, seed: int, folder: FilePath, skipped: dict[str, int]) -> Mixture:
+def _texts(source: Texts, tokens: Tokens, seed: int, folder: Path, skipped: dict[str, int]) -> Mixture:
     """The texts' rows, as often as the recipe says. Raises DataInvalid where there is no text."""
     rows = stored(_text_rows(source, tokens, skipped), folder)
     if not len(rows):
@@ -201,7 +201,7 @@ def _texts(source: Texts, tokens: Tokens, seed: int, folder: FilePath, skipped: 
 def _text_rows(source: Texts, tokens: Tokens, skipped: dict[str, int]) -> Iterator[Row]:
     """Those in error are counted or raised, as the recipe says."""
     skipped["cpt"] = 0
-    for text in chain.from_iterable(read_texts(FilePath(file)) for file in source.texts):
+    for text in chain.from_iterable(read_texts(Path(file)) for file in source.texts):
         if not isinstance(text, DataInvalid):
             yield from text_rows(text, tokens, source.length)
         elif source.skip_invalid:

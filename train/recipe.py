@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
@@ -90,7 +90,7 @@ class Replay(_Strict):
     @field_validator("kinds")
     @classmethod
     def _known(cls, kinds: list[str] | None) -> list[str] | None:
-        from train.suite import KINDS  # noqa: PLC0415 (what it imports takes a second)
+        from train.corpus.suite import KINDS  # noqa: PLC0415 (what it imports takes a second)
 
         if unknown := set(kinds or ()) - set(KINDS):
             raise ValueError(f"the suite has no {', '.join(sorted(unknown))}; it has {', '.join(KINDS)}")
@@ -286,7 +286,7 @@ AnyRecipe = Recipe | Average | Reinforcement
 """What one file may ask for."""
 
 
-def load_recipe(file: FilePath) -> AnyRecipe:
+def load_recipe(file: Path) -> AnyRecipe:
     """Raises CallWrong (no such file) or RecipeInvalid naming the key."""
     if not file.is_file():
         raise CallWrong(f"there is no recipe {file}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -20,7 +20,7 @@ RECORD: Final = "run.json"
 _MISSING: Final = "nothing"
 
 
-def record(recipe: Recipe, rows: FilePath, model: PreTrainedModel, processes: int) -> dict[str, Any]:
+def record(recipe: Recipe, rows: Path, model: PreTrainedModel, processes: int) -> dict[str, Any]:
     """rows: the folder in which each source's encoded rows have a folder. model: as it is before the first step."""
     sources = sorted(folder for folder in rows.iterdir() if folder.is_dir())
     return {
@@ -33,12 +33,12 @@ def record(recipe: Recipe, rows: FilePath, model: PreTrainedModel, processes: in
     }
 
 
-def keep(folder: FilePath, now: dict[str, Any]) -> None:
+def keep(folder: Path, now: dict[str, Any]) -> None:
     """Write down what the run in this folder is. Raises OSError."""
     write_text(json.dumps(now, indent=1) + "\n", folder / RECORD)
 
 
-def check_same(folder: FilePath, now: dict[str, Any]) -> None:
+def check_same(folder: Path, now: dict[str, Any]) -> None:
     """Raises CallWrong where the run in this folder is another, naming all that differs."""
     before = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     if differing := differences(before, now):
@@ -66,7 +66,7 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def _hash_of(folder: FilePath) -> str:
+def _hash_of(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         with path.open("rb") as file:

@@ -6,35 +6,35 @@ import os
 import platform
 import shutil
 from collections.abc import Sequence
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import TrainerCallback
 
-from taxonomy.checkpoint import MANIFEST, Contents, Manifest, publish_whole, read_manifest
+from taxonomy.checkpoint.manifest import MANIFEST, Contents, Manifest, publish_whole, read_manifest
 from taxonomy.errors import CallWrong
-from taxonomy.prompt import PROMPT_VERSION, PromptStyle
-from train.adapters import FOLDER, keep_adapter, merged
-from train.average import average
-from train.corpus import SEED, fingerprint
-from train.customers import Comments, Generated
+from taxonomy.language.prompt import PROMPT_VERSION, PromptStyle
+from train.choosing.average import average
+from train.choosing.selection import SAVED, best
+from train.corpus.generator import SEED, fingerprint
+from train.data.customers import Comments, Generated
+from train.loop.adapters import FOLDER, keep_adapter, merged
+from train.loop.processes import is_sharded, joined, led
+from train.loop.session import SAVE_MINUTES, Session, step_of, writing
+from train.loop.steps import STEPS, read_steps
+from train.loop.stops import Stops
 from train.models import begun
 from train.prepare import Prepared, Say, prepare
-from train.processes import is_sharded, joined, led
 from train.recipe import AnyRecipe, Average, Recipe, Reinforcement
 from train.record import check_same, differences, keep, record
-from train.run_report import REPORT, write_report
-from train.selection import SAVED, best
-from train.session import SAVE_MINUTES, Session, step_of, writing
+from train.report.run_report import REPORT, write_report
 from train.stages import Learned, fine_tuned
-from train.steps import STEPS, read_steps
-from train.stops import Stops
 
 
 def run(
     recipe: AnyRecipe,
-    out: FilePath,
+    out: Path,
     say: Say,
     *,
     resume: bool = False,
@@ -60,7 +60,7 @@ def run(
         return _trained(recipe, out, session, callbacks)
 
 
-def _published_already(recipe: AnyRecipe, out: FilePath, session: Session) -> Manifest | None:
+def _published_already(recipe: AnyRecipe, out: Path, session: Session) -> Manifest | None:
     """What a run that is to go on has published already. Raises CallWrong where nothing can be begun in `out`."""
     out.mkdir(parents=True, exist_ok=True)
     if session.resume and (out / MANIFEST).is_file():
@@ -83,7 +83,7 @@ def _published_already(recipe: AnyRecipe, out: FilePath, session: Session) -> Ma
     return None
 
 
-def _trained(recipe: Recipe, out: FilePath, session: Session, callbacks: Sequence[TrainerCallback]) -> Manifest:
+def _trained(recipe: Recipe, out: Path, session: Session, callbacks: Sequence[TrainerCallback]) -> Manifest:
     _check_sharded(recipe)
     rows = session.folder / "rows"
     try:
@@ -100,10 +100,10 @@ def _trained(recipe: Recipe, out: FilePath, session: Session, callbacks: Sequenc
     return manifest
 
 
-def _reinforced(recipe: Reinforcement, out: FilePath, session: Session) -> Manifest:
+def _reinforced(recipe: Reinforcement, out: Path, session: Session) -> Manifest:
     if session.resume or joined().num_processes > 1:
         raise CallWrong("a reinforcement runs in one process and from its beginning to its end: without --resume")
-    from train.rft import reinforced  # noqa: PLC0415 (trl takes seconds to import)
+    from train.reinforcement.rft import reinforced  # noqa: PLC0415 (trl takes seconds to import)
 
     return reinforced(recipe, out, session.say)
 
@@ -119,13 +119,13 @@ def _check_sharded(recipe: Recipe) -> None:
         raise CallWrong("FSDP takes no averages of saved weights: launch without it, or leave out `choose.last`")
 
 
-def _tidy(folder: FilePath, rows: FilePath) -> None:
+def _tidy(folder: Path, rows: Path) -> None:
     shutil.rmtree(rows, ignore_errors=True)
     if folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
 
 
-def _prepared(recipe: Recipe, rows: FilePath, session: Session) -> Prepared:
+def _prepared(recipe: Recipe, rows: Path, session: Session) -> Prepared:
     """Rows are encoded anew in a run that goes on: their hash then proves the data, tokenizer and taxonomy."""
     shutil.rmtree(rows, ignore_errors=True)
     return prepare(recipe, rows, session.say)
@@ -150,14 +150,14 @@ def _finish(session: Session, manifest: Manifest) -> None:
         shutil.rmtree(session.folder / folder, ignore_errors=True)
 
 
-def _published(recipe: Recipe, prepared: Prepared, learned: Learned, out: FilePath, session: Session) -> Manifest:
+def _published(recipe: Recipe, prepared: Prepared, learned: Learned, out: Path, session: Session) -> Manifest:
     training = dict(learned.training)
     if recipe.adapter and recipe.adapter.keep:
         training["adapter"] = keep_adapter(learned.model, session.folder)
     model = merged(learned.model)
     training |= best(recipe, prepared, model, session.folder, session.say)
 
-    def save(folder: FilePath) -> None:
+    def save(folder: Path) -> None:
         model.to(getattr(torch, recipe.dtype)).save_pretrained(folder)
         prepared.tokenizer.save_pretrained(folder)
         if "adapter" in training:

@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 from accelerate import PartialState
 from transformers import TrainerCallback
 
-from train.adapters import Model, adapted, trained
 from train.advice import settled, settled_for_texts, warnings
-from train.batches import Batches
-from train.fit import Fitted, fit
-from train.mixture import Mixture
+from train.choosing.selection import watching
+from train.data.batches import Batches
+from train.data.mixture import Mixture
+from train.loop.adapters import Model, adapted, trained
+from train.loop.fit import Fitted, fit
+from train.loop.processes import is_sharded
+from train.loop.session import Session
+from train.loop.sft import Anchor
 from train.prepare import Prepared
-from train.processes import is_sharded
 from train.recipe import Optimisation, Recipe
-from train.selection import watching
-from train.session import Session
-from train.sft import Anchor
 
 
 class Learned(NamedTuple):

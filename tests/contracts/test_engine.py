@@ -9,10 +9,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from serve.answer import Answer, answer_of
-from serve.engine import Decoded, Engine, ScriptedEngine, Task
-from serve.pair import Pair
-from serve.router import Router
+from serve.engine.protocol import Decoded, Engine, ScriptedEngine, Task
+from serve.routing.answer import Answer, answer_of
+from serve.routing.pair import Pair
+from serve.routing.router import Router
 from taxonomy.errors import EngineFailed
 from tests.conftest import Live
 

@@ -8,11 +8,11 @@ import json
 import httpx
 import pytest
 
-from eval.served import serve_gold
+from eval.decoding.served import serve_gold
 from taxonomy.bundled import bundled_taxonomy
 from tests.conftest import Live
-from tests.serve.test_bad_input import ODD_BUT_RIGHT, REFUSED, spans_of
-from train.corpus import Corpus, load_phrasebook
+from tests.serve.http.test_bad_input import ODD_BUT_RIGHT, REFUSED, spans_of
+from train.corpus.generator import Corpus, load_phrasebook
 
 
 def test_the_probes_say_ready(live: Live) -> None:

@@ -17,23 +17,23 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from serve.active import Active
-from serve.answer import Answer
-from serve.fingerprint import record, tolerance, verify
-from serve.pair import Pair, pair_of
-from serve.phases import Phase
-from serve.registry import Registry
-from serve.router import Router
+from serve.activation.activation import Report, Swap, Wish
+from serve.activation.phases import Phase
+from serve.activation.proof import record, tolerance, verify
+from serve.engine.vllm.engine import cpu_dtype
+from serve.registry.registry import Registry
+from serve.routing.active import Active
+from serve.routing.answer import Answer
+from serve.routing.pair import Pair, pair_of
+from serve.routing.router import Router
 from serve.settings import BUNDLED_CHECKPOINT, Settings
 from serve.start import start_router, swap_of
-from serve.swap import Report, Swap, Wish
-from serve.vllm_engine import cpu_dtype
-from taxonomy.adapter import adapter_of
 from taxonomy.bundled import bundled_taxonomy
+from taxonomy.checkpoint.adapter import adapter_of
 from taxonomy.errors import EngineFailed, FingerprintDiffers
 from taxonomy.labels import CheckpointId
-from tests.checkpoints import PROMOTED, WEIGHTS, adapted, flip_one_bit, published
-from tests.torch_engine import TorchEngine
+from tests.support.checkpoints import PROMOTED, WEIGHTS, adapted, flip_one_bit, published
+from tests.support.torch_engine import TorchEngine
 
 T = TypeVar("T")
 Strategy = Literal["in_place", "blue_green"]

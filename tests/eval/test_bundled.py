@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from eval.decoding import reproduced
-from eval.gate import Policy, decide
+from eval.decoding.decoding import reproduced
+from eval.judging.gate import Policy, decide
 from serve.settings import BUNDLED_CHECKPOINT
-from taxonomy.checkpoint import read_manifest, verify
-from taxonomy.decision import Verdict
+from taxonomy.checkpoint.gate_record import Verdict
+from taxonomy.checkpoint.manifest import read_manifest, verify
 from tests.conftest import Live
 
 MANIFEST = read_manifest(BUNDLED_CHECKPOINT)

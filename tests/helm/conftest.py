@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests import needed
+from tests.support import requirements as needed
 
 CHART = Path("helm/route-feedback")
 Manifest = Mapping[str, Any]

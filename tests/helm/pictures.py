@@ -25,11 +25,11 @@ from typing import Any, Final, NamedTuple
 import httpx
 from matplotlib.figure import Figure
 
-from serve.pair import load_pair
+from serve.routing.pair import load_pair
 from serve.settings import load_settings
 from tests.helm import watched
 from tests.helm.conftest import CHART, of_kind, profile, rendered
-from train.corpus import Corpus, load_phrasebook
+from train.corpus.generator import Corpus, load_phrasebook
 
 OUT: Final = Path("docs/operations/pictures")
 VARIABLES: Final = {"$namespace": "prod", "$replica": ".*", "$checkpoint": ".*", "$__rate_interval": "20s"}

@@ -18,18 +18,18 @@ import httpx
 import pytest
 import yaml
 
-from serve.engine import Decoded, ScriptedEngine, Task
-from serve.pair import Pair
-from serve.registry import Registry
-from serve.router import Router
+from serve.activation.activation import Wish
+from serve.engine.protocol import Decoded, ScriptedEngine, Task
+from serve.registry.registry import Registry
+from serve.routing.pair import Pair
+from serve.routing.router import Router
 from serve.settings import Settings
-from serve.swap import Wish
 from taxonomy.errors import EngineFailed
 from taxonomy.labels import CheckpointId
-from tests import needed
 from tests.helm import watched
 from tests.helm.conftest import Render, of_kind, profile
-from tests.house import House, two_versions
+from tests.support import requirements as needed
+from tests.support.two_checkpoints import House, two_versions
 
 ONCE = "Delivery - Shipping and Logistics"
 GONE = {"RouteFeedbackTargetDown", "RouteFeedbackTargetMissing"}

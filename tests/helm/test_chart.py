@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
-from serve.__main__ import DRAIN_S
-from serve.active import Active
-from serve.app import create_app
-from serve.metrics import LATENCY_S
-from serve.router import Router
+from serve.commands.serve import DRAIN_S
+from serve.http.app import create_app
+from serve.routing.active import Active
+from serve.routing.router import Router
 from serve.settings import PREFIX, Settings, load_settings
-from serve.traces import wanted
+from serve.telemetry.metrics import LATENCY_S
+from serve.telemetry.traces import wanted
 from taxonomy.bundled import BUNDLED_TAXONOMY
-from tests import needed
 from tests.helm.conftest import CHART, Manifest, Render, of_kind, profile
+from tests.support import requirements as needed
 
 ALL_MONITORING = {"monitoring": {"serviceMonitor": True, "rules": True, "dashboards": True}}
 MATRIX: dict[str, dict[str, Any]] = {

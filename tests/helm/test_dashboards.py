@@ -14,16 +14,16 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from serve.active import Active
-from serve.app import create_app
-from serve.engine import ScriptedEngine
-from serve.pair import Pair
-from serve.router import Router
+from serve.engine.protocol import ScriptedEngine
+from serve.http.app import create_app
+from serve.routing.active import Active
+from serve.routing.pair import Pair
+from serve.routing.router import Router
 from taxonomy.bundled import BUNDLED_TAXONOMY
-from tests import needed
 from tests.conftest import Live
 from tests.helm import watched
 from tests.helm.conftest import CHART, Render, of_kind, profile
+from tests.support import requirements as needed
 
 VARIABLES = {"$namespace": "prod", "$replica": ".*", "$checkpoint": ".*", "$__rate_interval": "5s"}
 TRAFFIC_S = 12

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests import needed
+from tests.support import requirements as needed
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
-from serve.active import Active
-from serve.app import create_app
-from serve.router import Router
-from tests import needed
+from serve.http.app import create_app
+from serve.routing.active import Active
+from serve.routing.router import Router
 from tests.helm.conftest import Render, of_kind, profile
+from tests.support import requirements as needed
 
 RUNBOOKS = Path("docs/operations/runbooks")
 HERE = 'namespace="prod",job="demo-route-feedback"'

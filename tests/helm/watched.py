@@ -15,14 +15,14 @@ import uvicorn
 import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from serve.active import Active
-from serve.app import create_app
-from serve.engine import Engine
-from serve.metrics import Metrics
-from serve.pair import Pair
-from serve.router import Router
+from serve.engine.protocol import Engine
+from serve.http.app import create_app
+from serve.routing.active import Active
+from serve.routing.pair import Pair
+from serve.routing.router import Router
 from serve.settings import load_settings
-from tests import needed
+from serve.telemetry.metrics import Metrics
+from tests.support import requirements as needed
 
 JOB: Final = "demo-route-feedback"
 DAY_S: Final = 24 * 3600

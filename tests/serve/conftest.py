@@ -12,10 +12,10 @@ import fsspec
 import pytest
 from moto.server import ThreadedMotoServer
 
-from serve.registry import Registry
+from serve.registry.registry import Registry
 from serve.settings import Settings
 from taxonomy.labels import CheckpointId
-from tests.house import House, two_versions
+from tests.support.two_checkpoints import House, two_versions
 
 
 @pytest.fixture(scope="session")
@@ -60,4 +60,4 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def judged_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trial's policy looks a hundred times a second."""
-    monkeypatch.setattr("serve.trial.JUDGE_S", 0.01)
+    monkeypatch.setattr("serve.trials.trial.JUDGE_S", 0.01)

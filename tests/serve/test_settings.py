@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from vllm.engine.arg_utils import AsyncEngineArgs
 
+from serve.engine.vllm.engine import cpu_dtype, with_spare_slot
 from serve.settings import load_settings
-from serve.vllm_engine import cpu_dtype, with_spare_slot
 from taxonomy.errors import CallWrong
 
 

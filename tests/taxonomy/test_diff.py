@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from taxonomy.__main__ import main
-from taxonomy.answer import Part
+from taxonomy.commands.app import main
 from taxonomy.comments import labelled, read_comments, write_comments
 from taxonomy.diff import diff, migrated
-from taxonomy.formats import save
+from taxonomy.formats.registry import save_taxonomy
+from taxonomy.language.answer import Part
 from taxonomy.tree import Leaf, Taxonomy, taxonomy_of
-from tests.strategies import taxonomies
+from tests.support.strategies import taxonomies
 
 OLD = taxonomy_of(
     [
@@ -84,8 +84,8 @@ def test_data_moves_with_its_leaves_and_what_is_lost_is_named() -> None:
 
 def test_the_commands_compare_and_migrate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old, new, data, out = (tmp_path / name for name in ("old.yaml", "new.csv", "d.jsonl", "out.jsonl"))
-    save(OLD, old)
-    save(NEW, new)
+    save_taxonomy(OLD, old)
+    save_taxonomy(NEW, new)
     write_comments([labelled("1", [Part("Late.", ("Delivery", "Late"), "negative")])], data)
     assert main(["taxonomy", "diff", str(old), str(new)]) == 0
     assert "added    App > Dark Mode" in capsys.readouterr().out

@@ -12,7 +12,7 @@ import pytest
 
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.files import appeared, whole
-from taxonomy.formats import save
+from taxonomy.formats.registry import save_taxonomy
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_where_there_is_no_room_the_old_file_stays_and_the_error_names_it(tmp_pa
     file = tmp_path / f"t{ending}"
     file.write_text("as it was")
     with pytest.raises(OSError, match=f"t{ending}"):
-        save(bundled_taxonomy(), file)
+        save_taxonomy(bundled_taxonomy(), file)
     assert file.read_text() == "as it was"
     assert list(tmp_path.iterdir()) == [file]
 

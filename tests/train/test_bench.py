@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from train.__main__ import main
+from train.commands.app import main
 
 TINY: dict[str, Any] = {
     "corpus": 40,

@@ -12,22 +12,22 @@ from typing import Any
 
 import pytest
 
-from eval.__main__ import main
-from eval.evaluation import Evaluation, General
-from eval.run import answers_of, keep, read
-from eval.suite import Question, write_questions
-from serve.fingerprint import record
-from serve.pair import pair_of
-from serve.router import Router
+from eval.commands.app import main
+from eval.decoding.evaluation import Evaluation, General
+from eval.decoding.run import answers_of, keep, read
+from eval.general.suite import Question, write_questions
+from serve.activation.proof import record
+from serve.routing.pair import pair_of
+from serve.routing.router import Router
 from serve.settings import Settings
-from taxonomy.answer import Part
-from taxonomy.checkpoint import publish, read_manifest
+from taxonomy.checkpoint.manifest import publish, read_manifest
 from taxonomy.comments import LabelledComment, labelled, write_comments
-from taxonomy.formats import load
-from tests.torch_engine import TorchEngine
+from taxonomy.formats.registry import load_taxonomy
+from taxonomy.language.answer import Part
+from tests.support.torch_engine import TorchEngine
+from train.corpus.suite import WORLD
 from train.recipe import Recipe
 from train.run import run
-from train.suite import WORLD
 
 TAXONOMY = """L1,L2,team
 Delivery,Late,logistics
@@ -112,7 +112,7 @@ def evaluated(folder: Path, checkpoint: Path) -> Path:
 
 
 def router(folder: Path, checkpoint: Path) -> Router:
-    pair = pair_of(str(checkpoint), load(folder / "taxonomy.csv"), folder / "cache")
+    pair = pair_of(str(checkpoint), load_taxonomy(folder / "taxonomy.csv"), folder / "cache")
     return Router(pair, TorchEngine(pair.automaton, checkpoint), Settings(), context=2048)
 
 

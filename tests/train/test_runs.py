@@ -12,13 +12,13 @@ import yaml
 from pydantic import ValidationError
 
 from taxonomy.bundled import BUNDLED_TAXONOMY
-from taxonomy.checkpoint import read_manifest, verify
+from taxonomy.checkpoint.manifest import read_manifest, verify
 from taxonomy.comments import write_comments
 from taxonomy.errors import CheckpointInvalid, DataInvalid
-from taxonomy.prompt import PromptStyle
-from train.__main__ import main
+from taxonomy.language.prompt import PromptStyle
 from train.advice import known, settled, warnings
-from train.corpus import Corpus, load_phrasebook
+from train.commands.app import main
+from train.corpus.generator import Corpus, load_phrasebook
 from train.plan import plan
 from train.recipe import Recipe
 from train.run import run

@@ -12,19 +12,19 @@ from safetensors.torch import load_file
 
 from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.bundled import bundled_taxonomy
-from taxonomy.checkpoint import read_manifest, verify
-from taxonomy.compiled import compiled
+from taxonomy.checkpoint.manifest import read_manifest, verify
 from taxonomy.errors import CallWrong, RecipeInvalid
-from taxonomy.prompt import Prompt, PromptStyle
-from taxonomy.tokens import Tokens
-from tests.tokenizers import tokenizer_of_kind
-from train.batches import collate
-from train.corpus import Corpus, load_phrasebook
-from train.encode import Row, encode
-from train.mixture import batches
+from taxonomy.language.compiled import compiled
+from taxonomy.language.prompt import Prompt, PromptStyle
+from taxonomy.language.tokens import Tokens
+from tests.support.tokenizers import tokenizer_of_kind
+from train.corpus.generator import Corpus, load_phrasebook
+from train.data.batches import collate
+from train.data.encode import Row, encode
+from train.data.mixture import batches
+from train.loop.sft import fresh_model, loss_of
 from train.recipe import Architecture, Average, Optimisation, Recipe, load_recipe
 from train.run import run
-from train.sft import fresh_model, loss_of
 
 RECIPES = Path("train/recipes")
 TINY = Recipe(

@@ -1,0 +1,157 @@
+"""`bench scores`: how long scoring takes, beside a plain loop that gives the same figures."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import f1_score, precision_recall_fscore_support
+
+from eval.bench.speed import machine
+from eval.scoring.align import align
+from eval.scoring.predictions import Prediction, Segment
+from eval.scoring.scores import Rates, score
+from eval.scoring.tally import Tally
+from taxonomy.comments import LabelledComment
+from taxonomy.labels import EMOTIONS, LEVELS, LabelPath
+
+
+def bench_scores(
+    comments: Sequence[LabelledComment], count: int, rounds: int, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Seconds of both in turn, for so many predictions; `equal` says whether all figures are, to 12 digits."""
+    gold = [
+        LabelledComment(f"{n}", c.comment, c.segments)
+        for n, c in enumerate(comments[n % len(comments)] for n in range(count))
+    ]
+    predicted = list(worsened(gold))
+    seconds: dict[str, list[float]] = {"scores": [], "naive": []}
+    results: dict[str, dict[str, Any]] = {}
+    for number in range(rounds):
+        say(f"round {number + 1} of {rounds}")
+        for name, work in (("scores", figures), ("naive", naive)):
+            begun = time.perf_counter()
+            results[name] = work(gold, predicted)
+            seconds[name].append(round(time.perf_counter() - begun, 3))
+    ratios = sorted(slow / fast for slow, fast in zip(seconds["naive"], seconds["scores"], strict=True))
+    return {
+        "predictions": count,
+        "segments": {"gold": sum(len(c.segments) for c in gold), "predicted": sum(len(p.segments) for p in predicted)},
+        "seconds": seconds,
+        "median_s": {name: median(each) for name, each in seconds.items()},
+        "ratio": {"median": median(ratios), "low": ratios[0], "high": ratios[-1]},
+        "equal": _rounded(results["scores"]) == _rounded(results["naive"]),
+        "machine": machine(),
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """Without the digits that the order of a sum decides."""
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
+    return round(value, 12) if isinstance(value, float) else value
+
+
+def worsened(gold: Sequence[LabelledComment], seed: int = 0) -> Iterator[Prediction]:
+    """Predictions with faults of every kind: segments missed, cut in two, moved, with another leaf or emotion."""
+    rng = random.Random(seed)
+    paths = sorted({s.path for comment in gold for s in comment.segments})
+    for comment in gold:
+        segments: list[Segment] = []
+        for s in comment.segments:
+            path = s.path if rng.random() < 0.6 else rng.choice(paths)  # noqa: PLR2004 (shares read best in place)
+            emotion = s.emotion if rng.random() < 0.8 else rng.choice(EMOTIONS)  # noqa: PLR2004
+            middle = rng.randint(s.start + 1, s.end)
+            match rng.choice(["same"] * 6 + ["missed", "cut", "shorter", "nowhere"]):
+                case "same":
+                    segments.append(Segment(s.start, s.end, path, emotion))
+                case "cut":
+                    segments += [Segment(a, b, path, emotion) for a, b in ((s.start, middle), (middle, s.end)) if a < b]
+                case "shorter":
+                    segments.append(Segment(s.start, middle, path, emotion))
+                case "nowhere":
+                    segments.append(Segment(0, 0, path, emotion))
+        yield Prediction(comment.id, tuple(segments))
+
+
+def figures(gold: Sequence[LabelledComment], predicted: Sequence[Prediction]) -> dict[str, Any]:
+    """What both compute, as `score` does it. The interval is left out: its draws differ."""
+    value = score(gold, predicted).as_json()
+    value["leaf"].pop("f1_95")
+    return value
+
+
+def naive(gold: Sequence[LabelledComment], predicted: Sequence[Prediction]) -> dict[str, Any]:
+    """The definitions word by word: a loop over comments, a matching in each, sets of characters, labels as text."""
+    counts: Counter[str] = Counter()
+    labels: list[tuple[str, str]] = []
+    emotions: list[tuple[str, str]] = []
+    for comment, prediction in zip(gold, predicted, strict=True):
+        g, p = comment.segments, prediction.segments
+        pairs = align(g, p)
+        counts["gold"] += len(g)
+        counts["predicted"] += len(p)
+        counts["aligned"] += len(pairs)
+        for i, j in pairs:
+            counts["strict"] += (g[i].start, g[i].end) == (p[j].start, p[j].end)
+            for level, name in enumerate(LEVELS, 1):
+                counts[name] += g[i].path[:level] == p[j].path[:level]
+            labels.append((_text(g[i].path), _text(p[j].path)))
+            emotions.append((g[i].emotion, p[j].emotion))
+        labels += [(_text(s.path), "") for i, s in enumerate(g) if i not in {pair.gold for pair in pairs}]
+        labels += [("", _text(s.path)) for j, s in enumerate(p) if j not in {pair.predicted for pair in pairs}]
+        own, other = {s.path for s in g}, {s.path for s in p}
+        counts["set right"] += len(own & other)
+        counts["set gold"] += len(own)
+        counts["set predicted"] += len(other)
+        characters = {at for s in g for at in range(s.start, s.end)}
+        counts["characters"] += len(characters)
+        counts["covered"] += len(characters & {at for s in p for at in range(s.start, s.end)})
+        counts["verbatim"] += sum(s.start < s.end for s in p)
+    return _naive_json(counts, labels, emotions)
+
+
+def _text(path: LabelPath) -> str:
+    return " > ".join(path)
+
+
+def _naive_json(counts: Counter[str], labels: list[tuple[str, str]], emotions: list[tuple[str, str]]) -> dict[str, Any]:
+    true, given = zip(*labels, strict=True)
+    names = sorted({*true, *given} - {""})
+    averages = {
+        average: Rates(
+            *map(
+                float, precision_recall_fscore_support(true, given, labels=names, average=average, zero_division=0)[:3]
+            )
+        )
+        for average in ("macro", "weighted")
+    }
+    sizes = counts["predicted"], counts["gold"]
+    levels = {name: Tally(counts[name], *sizes) for name in LEVELS}
+    depths = sum(counts[name] for name in LEVELS)
+    return {
+        "leaf": {"micro": levels["L4"].as_json()} | {name: rates._asdict() for name, rates in averages.items()},
+        "levels": {name: tally.as_json() for name, tally in levels.items()},
+        "hierarchical": Tally(depths, *(4 * size for size in sizes)).as_json()
+        | {"lca_depth": depths / counts["aligned"]},
+        "label_set": Tally(counts["set right"], counts["set predicted"], counts["set gold"]).as_json(),
+        "span": {
+            "strict": Tally(counts["strict"], *sizes).as_json(),
+            "partial": Tally(counts["aligned"], *sizes).as_json(),
+        },
+        "coverage": counts["covered"] / counts["characters"],
+        "verbatim": counts["verbatim"] / counts["predicted"],
+        "emotion": {
+            "macro_f1": float(f1_score(*np.array(emotions).T, average="macro", zero_division=0)),
+            "accuracy": sum(g == p for g, p in emotions) / len(emotions),
+        },
+        "tail": None,
+        "groups": None,
+        "routing": None,
+        "segments": {"gold": sizes[1], "predicted": sizes[0], "aligned": counts["aligned"]},
+    }

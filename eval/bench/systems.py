@@ -1,0 +1,231 @@
+"""What `bench speed` compares: vLLM as it comes, under two constraints; Outlines; our engine; our HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
+
+import httpx
+
+from serve.engine.vllm.engine import plain_engine
+from serve.routing.pair import Pair
+from serve.routing.router import Router
+from serve.settings import PREFIX, Settings
+from serve.start import start_router
+from taxonomy.errors import EngineFailed
+from taxonomy.labels import EMOTIONS, LEVELS, emotion_named
+from taxonomy.language.answer import Part, joined_residue, read
+from taxonomy.language.chunks import chunks
+from taxonomy.language.compiled import spelt
+from taxonomy.language.grammar import grammar, label_rules
+from taxonomy.tree import Taxonomy
+
+MAX_TOKENS: Final = 2048
+"""What an answer may take where nothing bounds it: the natural JSON schema lets white space run on."""
+READY: Final = "ready at "
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer's parts, or None where it is none; if known, how many tokens were decoded one by one for it, and
+    whether they are the tokens in which training writes this answer.
+    """
+
+    parts: tuple[Part, ...] | None
+    steps: int | None = None
+    canonical: bool | None = None
+
+
+class System(Protocol):
+    """Answers comments, as many at once as it is given."""
+
+    async def answer(self, comment: str) -> Outcome: ...
+
+
+def natural_schema(taxonomy: Taxonomy) -> str:
+    """JSON Schema as one would write it: a segment is free text with one of the taxonomy's paths, or without."""
+    content = {"content": {"type": "string"}}
+    branches: list[dict[str, Any]] = [_object(content)]
+    for leaf in taxonomy.leaves:
+        labels = {level: {"const": label} for level, label in zip(LEVELS, leaf.path, strict=False)}
+        branches.append(_object(content | labels | {"emotion": {"enum": list(EMOTIONS)}}))
+    return json.dumps({"type": "array", "items": {"anyOf": branches}})
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+class PlainVllm:
+    """vLLM's AsyncLLM with nothing of ours in it; `grammar` or the natural schema constrains, token by token."""
+
+    def __init__(self, pair: Pair, settings: Settings, *, by_schema: bool) -> None:
+        self._pair = pair
+        self._rules = label_rules(pair.taxonomy)
+        self._schema = natural_schema(pair.taxonomy) if by_schema else None
+        self._llm = plain_engine(pair.model, settings, backend="auto" if by_schema else "guidance")
+
+    async def answer(self, comment: str) -> Outcome:
+        from vllm import SamplingParams  # noqa: PLC0415
+        from vllm.inputs import TokensPrompt  # noqa: PLC0415
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams  # noqa: PLC0415
+
+        constraint = (
+            StructuredOutputsParams(json=self._schema)
+            if self._schema
+            else StructuredOutputsParams(grammar=grammar(chunks(comment), self._rules).definition)
+        )
+        sampling = SamplingParams(
+            temperature=0.0,
+            max_tokens=MAX_TOKENS,
+            logprobs=0,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            structured_outputs=constraint,
+        )
+        prompt = TokensPrompt(prompt_token_ids=self._pair.prompt.of(comment))
+        async for output in self._llm.generate(prompt, sampling, uuid.uuid4().hex):
+            answer = output.outputs[0]
+        canonical = _is_canonical(self._pair, comment, answer.text, answer.token_ids)
+        return Outcome(_parts(answer.text), len(answer.token_ids), canonical)
+
+    def close(self) -> None:
+        self._llm.shutdown()
+
+
+def _parts(text: str) -> tuple[Part, ...] | None:
+    try:
+        return joined_residue(read(text))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_canonical(pair: Pair, comment: str, text: str, ids: Sequence[int]) -> bool | None:
+    try:
+        canonical = spelt(chunks(comment), read(text), pair.automaton, pair.tokens).tokens
+    except (ValueError, KeyError, TypeError):
+        return None
+    return [token for token in ids if token != pair.tokens.eos] == canonical[:-1]
+
+
+class OutlinesTransformers:
+    """Outlines' own generator under the reference grammar, on transformers: one comment at a time."""
+
+    def __init__(self, pair: Pair) -> None:
+        import outlines  # noqa: PLC0415 (seconds, and for this system alone)
+        import torch  # noqa: PLC0415
+        from transformers import AutoModelForCausalLM  # noqa: PLC0415
+
+        self._pair = pair
+        self._rules = label_rules(pair.taxonomy)
+        model = AutoModelForCausalLM.from_pretrained(pair.model, dtype=torch.float32)
+        self._model = outlines.from_transformers(model, pair.tokens.tokenizer)
+        self._turn = asyncio.Lock()
+
+    async def answer(self, comment: str) -> Outcome:
+        async with self._turn:
+            return await asyncio.to_thread(self._generate, comment)
+
+    def _generate(self, comment: str) -> Outcome:
+        from outlines import Generator  # noqa: PLC0415
+
+        prompt = self._pair.tokens.tokenizer.backend_tokenizer.decode(
+            self._pair.prompt.of(comment), skip_special_tokens=False
+        )
+        generator = Generator(self._model, grammar(chunks(comment), self._rules), backend="llguidance")
+        text = generator(prompt, max_new_tokens=MAX_TOKENS, do_sample=False)
+        return Outcome(_parts(text))
+
+
+class OwnEngine:
+    """Our service without HTTP: from the comment's text to its answer."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def answer(self, comment: str) -> Outcome:
+        answer = await self._router.route(comment)
+        spans = [(s.start, s.part) for s in answer.segments] + [(r.start, Part(r.content)) for r in answer.residue]
+        return Outcome(tuple(part for _, part in sorted(spans, key=lambda span: span[0])))
+
+
+class OwnHttp:
+    """Our service over a socket, in processes of its own."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def answer(self, comment: str) -> Outcome:
+        response = await self._client.post("/v1/route", json={"comment": comment})
+        body = response.raise_for_status().json()
+        spans = [(s["start"], Part(s["content"], _path(s), emotion_named(s["emotion"]))) for s in body["segments"]]
+        spans += [(r["start"], Part(r["content"])) for r in body["residue"]]
+        return Outcome(tuple(part for _, part in sorted(spans, key=lambda span: span[0])))
+
+
+def _path(segment: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(segment[level] for level in LEVELS if level in segment)
+
+
+@contextlib.asynccontextmanager
+async def started(name: str, pair: Pair, settings: Settings) -> AsyncIterator[System]:
+    """One of the systems by name, stopped at the end."""
+    if name == "engine":
+        router = await start_router(settings, pair)
+        yield OwnEngine(router)
+        await router.close()
+    elif name == "http":
+        chosen = {"CHECKPOINT": settings.checkpoint, "MAX_MODEL_LEN": str(settings.max_model_len)}
+        async with service(chosen) as running, httpx.AsyncClient(base_url=running.address, timeout=600) as client:
+            yield OwnHttp(client)
+    elif name == "outlines-transformers":
+        yield OutlinesTransformers(pair)
+    else:
+        plain = PlainVllm(pair, settings, by_schema=name == "vllm-json-schema")
+        yield plain
+        plain.close()
+
+
+class Service(NamedTuple):
+    """A service that listens: where, and the process that all its others descend from."""
+
+    address: str
+    pid: int
+
+
+@contextlib.asynccontextmanager
+async def service(chosen: Mapping[str, str]) -> AsyncIterator[Service]:
+    """A service as users run it, with these settings. Raises EngineFailed with its last line."""
+    command = [sys.executable, "-m", "serve", "serve", "--port", "0"]
+    environment = os.environ | {PREFIX + name: value for name, value in chosen.items()}
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=environment)
+    assert process.stderr  # noqa: S101 (it was asked for)
+    line = ""
+    while READY not in line:
+        if not (raw := await process.stderr.readline()):
+            raise EngineFailed(f"the service did not start: {line}")
+        line = raw.decode()
+    drained = asyncio.create_task(_drained(process.stderr))
+    try:
+        yield Service(line.split(READY)[1].split()[0], process.pid)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+        drained.cancel()
+
+
+async def _drained(stream: asyncio.StreamReader) -> None:
+    while await stream.readline():
+        pass

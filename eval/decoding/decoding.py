@@ -1,0 +1,52 @@
+"""What a checkpoint says through the engine that serves: is it this checkpoint, how sure may it be, what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from eval.decoding.served import Reply, Served, answered
+from eval.judging.calibrate import calibrate, confidences
+from serve.activation.proof import verify
+from serve.http.schemas import response_of
+from serve.routing.router import Router
+from taxonomy.checkpoint.calibration import Calibration
+from taxonomy.checkpoint.fingerprint import Fingerprint
+from taxonomy.comments import LabelledComment
+from taxonomy.errors import EngineFailed, FingerprintDiffers, RouteFeedbackError
+
+AT_ONCE: Final = 32
+Say = Callable[[str], None]
+
+
+async def reproduced(router: Router, fingerprint: Fingerprint) -> dict[str, Any]:
+    """For the manifest's scores: whether the engine decides as was recorded, and of which recording that is said."""
+    told = {"of": fingerprint.digest, "on": router.engine_kind}
+    try:
+        largest = await verify(router, fingerprint)
+    except FingerprintDiffers as error:
+        return told | {"reproduced": False, "reason": str(error)}
+    return told | {"reproduced": True, "largest_difference": largest}
+
+
+async def calibrated(router: Router, comments: Sequence[LabelledComment], wanted_error: float, say: Say) -> Calibration:
+    """From the model's own probabilities on these comments. Raises DataInvalid where they are too few."""
+    served = await decoded(router.under(None), comments)
+    for violation in served.violations:
+        say(f"not calibrated on {violation}")
+    return calibrate(confidences(comments, served.predictions), wanted_error)
+
+
+async def decoded(router: Router, comments: Sequence[LabelledComment]) -> Served:
+    """What the service would answer to each. Raises EngineFailed where the engine has died."""
+
+    async def ask(comment: LabelledComment) -> Reply:
+        try:
+            answer = await router.route(comment.comment)
+        except RouteFeedbackError as error:
+            if not router.is_alive:
+                raise EngineFailed(f"the engine died on {comment.id}: {error}") from error
+            return {"status": error.status, "detail": str(error)}
+        return response_of(answer, router.pair, comment.id, {}).model_dump(exclude_none=True)
+
+    return await answered(comments, ask, router.pair.taxonomy, AT_ONCE)

@@ -1,0 +1,86 @@
+"""The YAML file that says what an evaluation asks of a checkpoint; unknown keys are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from eval.general.figures import CHAT, SUITE
+from taxonomy.bundled import BUNDLED_TAXONOMY
+from taxonomy.checkpoint.calibration import Probability
+from taxonomy.errors import CallWrong
+
+BUNDLED_GOLD: Final = Path(__file__).parents[1] / "data" / "test.jsonl"
+BUNDLED_LANGUAGES: Final = BUNDLED_GOLD.with_name("test_languages.jsonl")
+"""The test split of the bundled corpus, and what each of its comments is written in."""
+Count = Annotated[int, Field(gt=0)]
+Task = Literal["mmlu", "mmlu_generative", "ifeval", "gsm8k", "suite"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class General(_Strict):
+    """General benchmarks.
+
+    data: a folder with mmlu/, ifeval/ and gsm8k/; without one, the hub. questions: a file of the general suite.
+    tasks: by default all of the harness's, and the suite where there are questions; where there is no more than
+    questions, the suite alone. limit: so many questions of each of the harness's tasks (of MMLU: each subject). batch:
+    at once.
+    """
+
+    data: Path | None = None
+    questions: Path | None = None
+    tasks: tuple[Task, ...] = ()
+    limit: Count | None = None
+    batch: Count = 8
+
+    @model_validator(mode="after")
+    def _has_questions(self) -> Self:
+        if SUITE in self.tasks and self.questions is None:
+            raise ValueError("the task `suite` needs `questions`, a file of them")
+        return self
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The tasks to be asked, each once, in our order."""
+        usual = {*(CHAT if self.data or not self.questions else ()), *([SUITE] if self.questions else ())}
+        return tuple(name for name in (*CHAT, SUITE) if name in (self.tasks or usual))
+
+
+class Evaluation(_Strict):
+    """What to decode and to score. Paths are relative to where the command runs.
+
+    gold: labelled comments; the scores are named like the file. train: the training comments, for scores by a leaf's
+    frequency. groups: a group of each comment, such as its language. calibration: other labelled comments, to calibrate
+    on for the `wanted_error`; without them the checkpoint keeps the calibration that it has. general: without it no
+    general benchmark is asked.
+    """
+
+    gold: Path = BUNDLED_GOLD
+    taxonomy: Path = BUNDLED_TAXONOMY
+    train: Path | None = None
+    groups: Path | None = None
+    calibration: Path | None = None
+    wanted_error: Probability = 0.05
+    general: General | None = None
+
+    @property
+    def chosen_groups(self) -> Path | None:
+        """Of the bundled gold the languages, where nothing else is said."""
+        return self.groups or (BUNDLED_LANGUAGES if self.gold == BUNDLED_GOLD else None)
+
+
+def read_evaluation(file: Path) -> Evaluation:
+    """Raises CallWrong naming the key."""
+    try:
+        return Evaluation.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
+        raise CallWrong(f"{file}: {faults}") from error
+    except (OSError, yaml.YAMLError, ValueError) as error:
+        raise CallWrong(f"{file}: {' '.join(str(error).split())}") from error

@@ -1,0 +1,103 @@
+"""The general benchmarks' questions from local files, as the documents that lm-evaluation-harness has from the hub.
+
+mmlu/dev/SUBJECT_dev.csv, mmlu/test/SUBJECT_test.csv    question,choice0,choice1,choice2,choice3,answer (0 to 3)
+ifeval/m_ifeval_en.jsonl                                key, prompt, instruction_id_list, kwargs
+gsm8k/train.jsonl, gsm8k/test.jsonl                     question, answer
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from taxonomy.errors import DataInvalid
+
+Document = dict[str, Any]
+Splits = dict[str, list[Document]]
+
+_CHOICES = ("choice0", "choice1", "choice2", "choice3")
+
+
+def mmlu(folder: Path, subject: str) -> Splits:
+    """One subject. Raises DataInvalid."""
+    return {
+        split: _mmlu_split(folder / "mmlu" / split / f"{subject}_{split}.csv", subject) for split in ("dev", "test")
+    }
+
+
+def ifeval(folder: Path, _: str | None = None) -> Splits:
+    """The English prompts; the language prefix of an instruction's id is dropped. Raises DataInvalid."""
+    return {"train": _jsonl(folder / "ifeval" / "m_ifeval_en.jsonl", _prompt)}
+
+
+def gsm8k(folder: Path, _: str | None = None) -> Splits:
+    """Problems with worked answers. Raises DataInvalid."""
+    return {split: _jsonl(folder / "gsm8k" / f"{split}.jsonl", _problem) for split in ("train", "test")}
+
+
+READERS: dict[str, Callable[[Path, str], Splits]] = {
+    "cais/mmlu": mmlu,
+    "google/IFEval": ifeval,
+    "openai/gsm8k": gsm8k,
+}
+"""Of each data set's name on the hub, who reads it from a folder."""
+
+
+def _mmlu_split(file: Path, subject: str) -> list[Document]:
+    with _opened(file) as lines:
+        rows = csv.DictReader(lines, strict=True)
+        if missing := {"question", *_CHOICES, "answer"} - set(rows.fieldnames or ()):
+            raise DataInvalid(f"{file}:1: the column {min(missing)!r} is missing")
+        return _some(file, [_question(file, rows.line_num, row, subject) for row in rows])
+
+
+def _question(file: Path, line: int, row: dict[str, str | None], subject: str) -> Document:
+    question, *choices = (row[name] for name in ("question", *_CHOICES))
+    if not question or None in choices:
+        raise DataInvalid(f"{file}:{line}: the question or a choice is missing")
+    if row["answer"] not in ("0", "1", "2", "3"):
+        raise DataInvalid(f"{file}:{line}: answer is {row['answer']!r}, not 0, 1, 2 or 3")
+    return {"question": question, "subject": subject, "choices": choices, "answer": int(row["answer"])}
+
+
+def _prompt(row: dict[str, Any]) -> Document:
+    names, arguments = row["instruction_id_list"], row["kwargs"]
+    if not names or len(names) != len(arguments):
+        raise ValueError(f"{len(names)} instructions have {len(arguments)} kwargs")
+    names = [name.removeprefix("en:") for name in names]
+    return {"key": row["key"], "prompt": row["prompt"], "instruction_id_list": names, "kwargs": arguments}
+
+
+def _problem(row: dict[str, Any]) -> Document:
+    return {"question": row["question"], "answer": row["answer"]}
+
+
+def _jsonl(file: Path, document: Callable[[dict[str, Any]], Document]) -> list[Document]:
+    return _some(file, list(_documents(file, document)))
+
+
+def _documents(file: Path, document: Callable[[dict[str, Any]], Document]) -> Iterator[Document]:
+    with _opened(file) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield document(json.loads(line))
+            except KeyError as error:
+                raise DataInvalid(f"{file}:{number}: the field {error} is missing") from error
+            except (ValueError, TypeError, AttributeError) as error:
+                raise DataInvalid(f"{file}:{number}: {error}") from error
+
+
+def _opened(file: Path) -> Any:
+    try:
+        return file.open(encoding="utf-8", newline="")
+    except FileNotFoundError as error:
+        raise DataInvalid(f"{file} is missing") from error
+
+
+def _some(file: Path, documents: list[Document]) -> list[Document]:
+    if not documents:
+        raise DataInvalid(f"{file} is empty")
+    return documents

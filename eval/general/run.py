@@ -1,0 +1,143 @@
+"""One run of the general benchmarks through lm-evaluation-harness: its results in, our figures out."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from lm_eval import simple_evaluate
+from lm_eval.api.model import LM
+from lm_eval.tasks import TaskManager
+
+from eval.general.figures import CHAT, Figure, Generals, Measured, Question, Run, figure
+from eval.general.tasks import check_ifeval, prepare_ifeval, task_manager
+
+Results = dict[str, Any]
+Sample = dict[str, Any]
+
+_METRICS: Final = {
+    "mmlu": {"accuracy": "acc,none"},
+    "mmlu_generative": {"accuracy": "exact_match,get_response"},
+    "ifeval": {
+        "prompt_strict": "prompt_level_strict_acc,none",
+        "instruction_strict": "inst_level_strict_acc,none",
+        "prompt_loose": "prompt_level_loose_acc,none",
+        "instruction_loose": "inst_level_loose_acc,none",
+    },
+    "gsm8k": {"strict": "exact_match,strict-match", "flexible": "exact_match,flexible-extract"},
+}
+"""Our names of the harness's metrics; what follows the comma names the filter that reads the answer."""
+
+_LETTER = re.compile(
+    r"[\W_]*(?:(?:the\s+)?(?:correct\s+|best\s+|right\s+)?(?:answer|option|choice)(?:\s+is)?[\W_]*)?"
+    r"([a-d])(?:[\W_]*$|[.):*\]])",
+    re.IGNORECASE,
+)
+
+
+def run(
+    model: LM, benchmarks: Sequence[str], folder: Path | None, limit: int | None, say: Callable[[str], None]
+) -> Run:
+    """Ask the model. folder: of the data, None for the hub. limit: questions of each task (of MMLU: each subject).
+
+    Raises CallWrong and DataInvalid before the model is asked anything.
+    """
+    if "ifeval" in benchmarks:
+        prepare_ifeval(folder)
+    manager = task_manager(folder)
+    groups = {name: _group(manager, name) for name in benchmarks}
+    if "ifeval" in groups:
+        check_ifeval(groups["ifeval"].get_all_tasks()[0])
+    measured: dict[str, Measured] = {}
+    questions: list[Question] = []
+    for name, group in groups.items():
+        say(f"{name}: {_size(group, limit)} questions")
+        results = simple_evaluate(
+            model, tasks=[group], limit=limit, apply_chat_template=CHAT[name], task_manager=manager
+        )
+        asked = list(_questions(name, results))
+        measured[name] = _measured(name, results, asked)
+        questions += asked
+    return Run(Generals(version("lm_eval"), limit, **measured), questions)
+
+
+def letter_of(answer: str) -> str | None:
+    """The letter, A to D, that the answer's first line opens with or calls the answer; None: unparsed.
+
+    It reads more than the harness does: whatever the harness counts as right is read as that letter.
+    """
+    found = _LETTER.match(answer.split("\n", 1)[0])
+    return found[1].upper() if found else None
+
+
+def _group(manager: TaskManager, name: str) -> Any:
+    return manager.load(f"general_{name}")["groups"][f"general_{name}"]
+
+
+def _size(group: Any, limit: int | None) -> int:
+    return sum(
+        len(task.eval_docs) if limit is None else min(len(task.eval_docs), limit) for task in group.get_all_tasks()
+    )
+
+
+def _questions(benchmark: str, results: Results) -> Iterator[Question]:
+    for task, samples in results["samples"].items():
+        of_document: dict[int, list[Sample]] = defaultdict(list)
+        for sample in samples:
+            of_document[sample["doc_id"]].append(sample)
+        subject = results["results"][task]["alias"] if benchmark.startswith("mmlu") else None
+        for number, read in sorted(of_document.items()):
+            answer = _answer(read[0])
+            scores = _scores(benchmark, read, answer)
+            yield Question(benchmark, subject, f"{task}/{number}", read[0]["doc_hash"], scores, answer)
+
+
+def _answer(sample: Sample) -> str:
+    """The text, or the letter of the likeliest choice (the first among equals, as the harness has it)."""
+    responses = sample["resps"]
+    if isinstance(responses[0][0], str):
+        return str(responses[0][0])
+    return "ABCD"[int(np.argmax([likelihood for ((likelihood, _),) in responses]))]
+
+
+def _scores(benchmark: str, read: Sequence[Sample], answer: str) -> dict[str, tuple[bool, ...]]:
+    """read: the harness's samples of one question, one for each of its filters."""
+    samples = {sample["filter"]: sample for sample in read}
+    scores = {}
+    for name, metric in _METRICS[benchmark].items():
+        theirs, filtered = metric.split(",")
+        score = samples[filtered][theirs]
+        scores[name] = tuple(map(bool, score)) if isinstance(score, list) else (bool(score),)
+    if benchmark == "mmlu_generative":
+        letter = letter_of(answer)
+        scores |= {"accuracy_by_letter": (letter == read[0]["target"],), "unparsed": (letter is None,)}
+    return scores
+
+
+def _measured(benchmark: str, results: Results, questions: Sequence[Question]) -> Measured:
+    rows, metrics = results["results"], _METRICS[benchmark]
+    figures = {name: figure(name, questions) for name in questions[0].scores}
+    figures |= {name: _theirs(figures[name], rows[benchmark], metric) for name, metric in metrics.items()}
+    if not benchmark.startswith("mmlu"):
+        return Measured(figures, {})
+    of_subject: dict[str | None, list[Question]] = defaultdict(list)
+    for question in questions:
+        of_subject[question.subject].append(question)
+    subjects = {
+        rows[task]["alias"]: _theirs(
+            figure("accuracy", of_subject[rows[task]["alias"]]), rows[task], metrics["accuracy"]
+        )
+        for task in results["samples"]
+    }
+    return Measured(figures, subjects)
+
+
+def _theirs(ours: Figure, row: dict[str, Any], metric: str) -> Figure:
+    """The harness's own value and standard error; ours only where it has no standard error."""
+    stderr = row[metric.replace(",", "_stderr,")]
+    return Figure(float(row[metric]), ours.stderr if stderr == "N/A" else float(stderr), ours.count)

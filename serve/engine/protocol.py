@@ -1,0 +1,103 @@
+"""The seam between the service and whatever decodes: one protocol, and a scripted engine that keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from serve.routing.pair import Pair
+from taxonomy.errors import EngineFailed
+from taxonomy.language.automaton import Automaton
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One comment to decode: the prompt's tokens, the comment's chunks, and their tokens as an answer spells them."""
+
+    request_id: str
+    prompt: tuple[int, ...]
+    chunks: tuple[str, ...]
+    spelt: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An answer's decisions in order: each one's token, and its log-probability among the tokens allowed there.
+
+    All other tokens of the answer are forced; `Automaton.walk` has them. masking_s: seconds that the engine spent on
+    masks and on advancing for it; None where it does not say.
+    """
+
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    masking_s: float | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.tokens) != len(self.logprobs):
+            raise ValueError(f"{len(self.tokens)} tokens with {len(self.logprobs)} log-probabilities")
+
+
+class Engine(Protocol):
+    """Decodes tasks greedily, as many at once as it is given.
+
+    `decode` raises EngineFailed; cancelling it frees what the task held. `reload` takes the weights of another pair of
+    the same taxonomy and architecture, while nothing is decoded; where it raises EngineFailed, the engine has neither
+    one's. Where it carries another pair (the same weights with another adapter or none), `beside` gives an engine that
+    decides by that pair and shares the memory, or raises EngineFailed; each is closed for itself. `close` may be called
+    twice. What is not alive will never decode again. kind: its device and dtype, such as cpu/float32; on them depends
+    how exactly log-probabilities repeat.
+    """
+
+    @property
+    def is_alive(self) -> bool: ...
+    @property
+    def kind(self) -> str: ...
+    async def decode(self, task: Task) -> Decoded: ...
+    async def reload(self, pair: Pair) -> None: ...
+    def carries(self, pair: Pair) -> bool: ...
+    async def beside(self, pair: Pair) -> Engine: ...
+    async def close(self) -> None: ...
+
+
+Choose = Callable[[tuple[int, ...]], tuple[int, float]]
+
+
+class SinglePair:
+    """What an engine says that decides by one pair for as long as it lives, and holds nothing to be freed."""
+
+    async def reload(self, pair: Pair) -> None:
+        raise EngineFailed(f"this engine cannot take the weights of {pair.checkpoint}")
+
+    def carries(self, pair: Pair) -> bool:  # noqa: ARG002
+        return False
+
+    async def beside(self, pair: Pair) -> Engine:
+        raise EngineFailed(f"this engine has no place for {pair.checkpoint}")
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class ScriptedEngine(SinglePair):
+    """An engine without a model: at every decision `choose` picks among the allowed tokens, with a log-probability."""
+
+    kind = "scripted/float32"
+
+    def __init__(self, automaton: Automaton, choose: Choose) -> None:
+        self._automaton = automaton
+        self._choose = choose
+        self.is_alive = True
+
+    async def decode(self, task: Task) -> Decoded:
+        walk = self._automaton.walk(task.spelt)
+        tokens, logprobs = [], []
+        while not walk.is_done:
+            token, logprob = self._choose(walk.allowed)
+            walk.decide(token)
+            tokens.append(token)
+            logprobs.append(logprob)
+        return Decoded(tuple(tokens), tuple(logprobs))
+
+    async def reload(self, pair: Pair) -> None:
+        """It decides as before: it has no weights."""

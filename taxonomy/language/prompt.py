@@ -1,0 +1,70 @@
+"""The prompt: what a checkpoint is asked, for those that learned the taxonomy and for those that must read it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from taxonomy.labels import EMOTIONS, LEVELS
+from taxonomy.language.tokens import HfTokenizer, Tokens
+from taxonomy.tree import Taxonomy
+
+PROMPT_VERSION: Final = "route/1"
+"""Changes with every change of the text below; a checkpoint answers only the prompt that it was trained on."""
+
+_ASKED: Final = "\ue000asked\ue001"
+LEARNED_SYSTEM: Final = "Route the comment."
+
+
+class PromptStyle(StrEnum):
+    """LEARNED: the checkpoint knows the taxonomy. IN_CONTEXT: any base model; the taxonomy is in the prompt."""
+
+    LEARNED = "learned"
+    IN_CONTEXT = "in_context"
+
+
+class Prompt:
+    """Makes the token prompt of a comment. What stands before the comment is the same for all (a shared prefix)."""
+
+    def __init__(self, tokenizer: HfTokenizer, tokens: Tokens, taxonomy: Taxonomy, style: PromptStyle) -> None:
+        system = LEARNED_SYSTEM if style is PromptStyle.LEARNED else _instructions(taxonomy)
+        turns = [{"role": "system", "content": system}, {"role": "user", "content": _ASKED}]
+        self._tokens = tokens
+        self._before, self._after = _around(tokenizer, tokens, turns)
+
+    def of(self, comment: str) -> list[int]:
+        """The token ids; the comment's part holds no special token."""
+        return [*self._before, *self._tokens.text(comment), *self._after]
+
+
+class ChatPrompt:
+    """Makes the token prompt of a general question: a chat of one turn, without a system message."""
+
+    def __init__(self, tokenizer: HfTokenizer, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._before, self._after = _around(tokenizer, tokens, [{"role": "user", "content": _ASKED}])
+
+    def of(self, question: str) -> list[int]:
+        """The token ids; the question's part holds no special token."""
+        return [*self._before, *self._tokens.text(question), *self._after]
+
+
+def _around(tokenizer: HfTokenizer, tokens: Tokens, turns: list[dict[str, str]]) -> tuple[list[int], list[int]]:
+    """The template's tokens before and after what is asked, up to where the answer begins."""
+    # Where a template offers thinking, an answer under a grammar has no room for it.
+    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, enable_thinking=False)
+    before, _, after = str(text).partition(_ASKED)
+    return tokens.template(before), tokens.template(after)
+
+
+def _instructions(taxonomy: Taxonomy) -> str:
+    levels = LEVELS[: taxonomy.depth]
+    fields = ", ".join(f'"{name}"' for name in (*levels, "emotion"))
+    lines = [" > ".join(leaf.path) + (f": {leaf.description}" if leaf.description else "") for leaf in taxonomy.leaves]
+    return (
+        "You sort customer comments. Cut the comment into segments, one issue each, that together are the whole "
+        "comment, copied exactly. Answer with a JSON array, one object a segment, in order. A segment with feedback "
+        f'has "content", {fields}; the labels are one path of the list below and the emotion is one of '
+        f'{", ".join(EMOTIONS)}. A segment without feedback has only "content".\n'
+        f"The paths ({' > '.join(levels)}: scope):\n" + "\n".join(lines)
+    )

@@ -1,0 +1,96 @@
+"""Logs for machines: one JSON object a line, with the request's id and never the customer's text."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from serve.engine.protocol import Decoded, ScriptedEngine
+from serve.routing.pair import Pair
+from serve.telemetry.logs import JsonLines, TextLines
+from tests.serve.telemetry.test_metrics import Failing, app_with
+
+TEXT = "Zebrafish 4711 came late."
+
+
+@pytest.fixture
+def lines() -> Iterator[StringIO]:
+    """Everything that is logged, as JSON lines."""
+    written = StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonLines())
+    root, serve = logging.getLogger(), logging.getLogger("serve")
+    root.addHandler(handler)
+    before = serve.level
+    serve.setLevel(logging.INFO)
+    yield written
+    root.removeHandler(handler)
+    serve.setLevel(before)
+
+
+def parsed(lines: StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in lines.getvalue().splitlines()]
+
+
+def test_every_request_is_one_line_with_its_id_and_outcome(
+    pair: Pair, scripted: ScriptedEngine, lines: StringIO
+) -> None:
+    with app_with(pair, scripted)[0] as client:
+        right = client.post("/v1/route", json={"comment": TEXT})
+        wrong = client.post("/v1/route", json={"comment": ""})
+    ended = [line for line in parsed(lines) if line["message"] == "request ended"]
+    assert [(line["outcome"], line["status"]) for line in ended] == [("answered", 200), ("comment_invalid", 422)]
+    assert [line["request_id"] for line in ended] == [r.headers["x-request-id"] for r in (right, wrong)]
+    assert all(line["level"] == "info" and line["seconds"] >= 0 for line in ended)
+
+
+@pytest.mark.parametrize(
+    "end", [Decoded((), ()), ZeroDivisionError(f"a bug on {TEXT}"), ValueError(TEXT)], ids=["none", "bug", "value"]
+)
+def test_no_line_holds_the_comment_even_where_an_error_quotes_it(
+    pair: Pair, end: Decoded | Exception, lines: StringIO
+) -> None:
+    with app_with(pair, Failing(end))[0] as client:
+        client.post("/v1/route", json={"comment": TEXT, "id": "order-99", "metadata": {"a": "Zebrafish"}})
+    assert "request ended" in lines.getvalue()
+    assert "Zebrafish" not in lines.getvalue()
+    assert "order-99" not in lines.getvalue()
+
+
+def test_an_unexpected_error_says_where_it_happened(pair: Pair, lines: StringIO) -> None:
+    with app_with(pair, Failing(ZeroDivisionError("a bug")))[0] as client:
+        response = client.post("/v1/route", json={"comment": TEXT})
+    (line,) = [line for line in parsed(lines) if line["level"] == "error"]
+    assert line["request_id"] == response.json()["request_id"]
+    assert "ZeroDivisionError at" in line["exception"]
+    assert "test_metrics.py" in line["exception"]
+
+
+@pytest.mark.parametrize("form", [TextLines(), JsonLines()])
+def test_an_error_behind_another_is_named_without_its_words(form: logging.Formatter) -> None:
+    error = KeyError(TEXT)
+    error.__cause__ = ValueError(TEXT)
+    record = logging.makeLogRecord({"msg": "failed", "exc_info": (KeyError, error, None)})
+    line = form.format(record)
+    assert "KeyError at" in line
+    assert "ValueError at" in line
+    assert TEXT not in line
+
+
+def test_a_message_with_line_breaks_stays_one_line(lines: StringIO) -> None:
+    logging.getLogger("serve.test").warning("one\ntwo", extra={"file": "a\nb"})
+    (line,) = parsed(lines)
+    assert (line["message"], line["file"]) == ("one\ntwo", "a\nb")
+
+
+def test_the_client_is_told_the_id_that_the_log_has(pair: Pair, lines: StringIO) -> None:
+    client: TestClient
+    with app_with(pair, Failing(Decoded((), ())))[0] as client:
+        problem = client.post("/v1/route", json={"comment": TEXT}).json()
+    assert {line["request_id"] for line in parsed(lines)} == {problem["request_id"]}

@@ -1,0 +1,99 @@
+"""Chats: what is read, what is learned of them, and how a row in error is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from taxonomy.errors import DataInvalid
+from taxonomy.language.tokens import Tokens
+from tests.support.tokenizers import tokenizer_of_kind
+from train.data.chats import Chat, ChatRows, Message, chat_of, read_chats, write_chats
+
+TOKENIZER = tokenizer_of_kind("bundled")
+ROWS = ChatRows(TOKENIZER, Tokens(TOKENIZER), 200)
+TALK = Chat(
+    (
+        Message("system", "Be brief."),
+        Message("user", "late?"),
+        Message("assistant", "Yes."),
+        Message("user", "why?"),
+        Message("assistant", "Snow on the road."),
+    )
+)
+
+
+def test_only_what_the_assistant_says_is_learned_and_where_it_stops() -> None:
+    row = ROWS.of(TALK)
+    learned = TOKENIZER.decode(row.tokens[row.learned])
+    assert learned == "Yes.<|im_end|>Snow on the road.<|im_end|>"
+    text = TOKENIZER.decode(row.tokens)
+    assert text.startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nlate?")
+    assert text.endswith("Snow on the road.<|im_end|>")
+
+
+def test_the_row_begins_with_what_the_model_is_asked_in_serving() -> None:
+    row = ROWS.of(chat_of("late?", "Yes."))
+    asked = TOKENIZER.apply_chat_template(
+        [{"role": "user", "content": "late?"}], tokenize=False, add_generation_prompt=True
+    )
+    assert TOKENIZER.decode(row.tokens[: row.learned[0]]) == asked
+
+
+def test_a_special_token_written_in_a_chat_is_only_text() -> None:
+    row = ROWS.of(chat_of("a<|im_end|>b", "c<|im_end|>d"))
+    stop = TOKENIZER.eos_token_id
+    assert list(row.tokens).count(stop) == 2
+    assert list(row.tokens[row.learned]).count(stop) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("{", "Expecting property name"),
+        ([], "messages: not a list"),
+        ({"messages": []}, "a user asks first"),
+        ({"messages": [{"role": "user", "content": "a"}]}, "a user asks first"),
+        ({"messages": [{"role": "assistant", "content": "a"}]}, "a user asks first"),
+        (
+            {"messages": [{"role": "robot", "content": "a"}]},
+            r"messages\[0\].role is not one of system, user, assistant",
+        ),
+        ({"messages": [{"role": "user", "content": 3}]}, r"messages\[0\].content is not text"),
+        ({"messages": [{"role": "user", "content": "a"}, "b"]}, r"messages\[1\].role"),
+    ],
+)
+def test_a_row_in_error_is_named_and_the_others_are_read(tmp_path: Path, row: object, said: str) -> None:
+    file = tmp_path / "chats.jsonl"
+    write_chats([TALK], file)
+    with file.open("a") as out:
+        out.write((row if isinstance(row, str) else json.dumps(row)) + "\n")
+    good, bad = read_chats(file)
+    assert isinstance(good, Chat)
+    assert good.messages == TALK.messages
+    assert isinstance(bad, DataInvalid)
+    with pytest.raises(DataInvalid, match=rf"chats.jsonl:2: .*{said}"):
+        raise bad
+
+
+def test_a_chat_longer_than_the_context_is_named() -> None:
+    with pytest.raises(DataInvalid, match=r"c.jsonl:9: messages: \d+ tokens, the context holds 200"):
+        ROWS.of(chat_of("why? " * 200, "No.", "c.jsonl:9"))
+
+
+def test_a_template_that_hides_a_turn_or_never_stops_is_refused() -> None:
+    kept = TOKENIZER.chat_template
+    try:
+        TOKENIZER.chat_template = "{{ messages[-1].content }}<|im_end|>"
+        with pytest.raises(DataInvalid, match=r"messages\[0\]: the chat template does not show it exactly once"):
+            ROWS.of(chat_of("a", "b"))
+        TOKENIZER.chat_template = "{% for message in messages %}{{ message.content }}\n{% endfor %}"
+        with pytest.raises(DataInvalid, match="ends the assistant's turn with no special token"):
+            ROWS.of(chat_of("a", "b"))
+        TOKENIZER.chat_template = "{{ raise_exception('no system') }}"
+        with pytest.raises(DataInvalid, match="the chat template refuses them: no system"):
+            ROWS.of(chat_of("a", "b"))
+    finally:
+        TOKENIZER.chat_template = kept

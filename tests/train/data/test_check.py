@@ -1,0 +1,175 @@
+"""What is wrong with data is found, counted and named."""
+
+from __future__ import annotations
+
+import json
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxonomy.bundled import BUNDLED_TAXONOMY, bundled_taxonomy
+from taxonomy.comments import LabelledComment, Span, as_json, write_comments
+from taxonomy.errors import DataInvalid
+from taxonomy.language.chunks import chunks
+from tests.support.strategies import comment as any_comment
+from train.commands.app import main
+from train.corpus.generator import Corpus, load_phrasebook, on_cuts
+from train.data.chats import chat_of, write_chats
+from train.data.check import check
+from train.data.contamination import Benchmarks, questions
+from train.data.cuts import on_nearest_cuts
+from train.data.duplicates import Seen
+
+BENCHMARKS = Path("../shared/data")
+TAXONOMY = bundled_taxonomy()
+LEAF = TAXONOMY.leaves[0].path
+COMMENTS = list(Corpus(load_phrasebook(), "train").comments(60))
+
+
+def file_of(folder: Path, rows: list[Any], name: str = "data.jsonl") -> Path:
+    file = folder / name
+    file.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return file
+
+
+def row_of(comment: LabelledComment, **changes: object) -> dict[str, Any]:
+    return as_json(comment) | changes
+
+
+ROW = row_of(COMMENTS[0])
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("{", "Expecting property name"),
+        ([], "the row is not an object"),
+        ({k: v for k, v in ROW.items() if k != "segments"}, "the field 'segments' is missing"),
+        (ROW | {"segments": {}}, "the field 'segments' is not a list"),
+        (ROW | {"comment": 3}, "the field 'comment' is not text"),
+        (ROW | {"id": 3}, "the field 'id' is not text"),
+        (ROW | {"language": 3}, "the field 'language' is not text"),
+        (ROW | {"mood": "bad"}, "the field 'mood' is unknown"),
+        (ROW | {"segments": [ROW["segments"][0] | {"L4": "Nowhere"}]}, r"segments\[0\]: .* > Nowhere is not a leaf"),
+        (
+            ROW | {"segments": [ROW["segments"][0] | {"content": "nowhere in it"}]},
+            r"segments\[0\].content is not in the comment",
+        ),
+    ],
+)
+def test_a_row_in_error_is_named_by_file_line_and_field(tmp_path: Path, row: object, said: str) -> None:
+    file = file_of(tmp_path, [ROW, row, row_of(COMMENTS[1])])
+    with pytest.raises(DataInvalid, match=rf"data.jsonl:2: .*{said}"):
+        check([file], TAXONOMY)
+    report = check([file], TAXONOMY, skip_invalid=True)
+    assert report.comments == 2
+    (named,) = report.invalid
+    assert "data.jsonl:2: " in named
+
+
+def test_duplicates_are_found_exact_and_near() -> None:
+    seen = Seen()
+    long = "The picture at night is far too dark, and the app lost the connection twice this week."
+    assert seen.add("a", long) is None
+    assert seen.add("b", "Delivery took three weeks and nobody answered my letters.") is None
+    assert seen.add("c", f"  {long.upper()} ") == ("c", "a", "exact")
+    assert seen.add("d", long.replace("twice", "thrice")) == ("d", "a", "near")
+    assert seen.add("e", long[:30] + " something else entirely, written by another person in June.") is None
+
+
+def test_the_test_split_in_the_data_is_a_leak(tmp_path: Path) -> None:
+    write_comments(COMMENTS[:40], tmp_path / "data.jsonl")
+    write_comments(COMMENTS[38:50], tmp_path / "test.jsonl")
+    report = check([tmp_path / "data.jsonl"], TAXONOMY, test=[tmp_path / "test.jsonl"])
+    assert [(Path(leak.where).name, leak.kind) for leak in report.leaks] == [
+        ("test.jsonl:1", "exact"),
+        ("test.jsonl:2", "exact"),
+    ]
+
+
+def test_the_bundled_corpus_leaks_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    write_comments(COMMENTS, tmp_path / "data.jsonl")
+    write_comments(Corpus(load_phrasebook(), "test").comments(40), tmp_path / "test.jsonl")
+    report = check([tmp_path / "data.jsonl"], TAXONOMY, test=[tmp_path / "test.jsonl"])
+    assert (report.leaks, report.twins, report.moved, report.lost) == ([], [], 0, [])
+    assert report.leaves.total() == sum(len(comment.segments) for comment in COMMENTS)
+    assert set(report.languages) <= {"en", "de", "es", "fr", "und"}
+
+
+def test_what_the_data_says_of_its_language_counts(tmp_path: Path) -> None:
+    report = check([file_of(tmp_path, [ROW | {"language": "sv"}])], TAXONOMY)
+    assert report.languages == {"sv": 1}
+
+
+def test_a_question_of_a_benchmark_is_found_whole_or_by_thirteen_words() -> None:
+    short = "Which planet of our system is the third one"
+    long = " ".join(f"word{number}" for number in range(30))
+    known = Benchmarks(iter([("short", short), ("long", long), ("tiny", "What is this?")]))
+    assert known.overlap("1", f"He asked: {short.upper()}?") == ("1", "short")
+    assert known.overlap("2", "so " + " ".join(long.split()[5:18]) + " it was") == ("2", "long")
+    assert known.overlap("3", " ".join(long.split()[5:17])) is None
+    assert known.overlap("4", "What is this?") is None
+
+
+@pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="the benchmarks are not here")
+def test_mmlu_and_ifeval_are_found_in_general_data(tmp_path: Path) -> None:
+    asked = dict(questions(BENCHMARKS))
+    name, mmlu = next((n, text) for n, text in asked.items() if "test.csv" in n and len(text.split()) > 20)
+    other, ifeval = next((n, text) for n, text in asked.items() if n.startswith("m_ifeval_en"))
+    write_chats([chat_of(mmlu, "B"), chat_of("hello", "hi"), chat_of(ifeval, "ok")], tmp_path / "chats.jsonl")
+    report = check([tmp_path / "chats.jsonl"], TAXONOMY, benchmarks=BENCHMARKS)
+    assert [(Path(o.where).name, o.question) for o in report.overlaps] == [
+        ("chats.jsonl:1", name),
+        ("chats.jsonl:3", other),
+    ]
+
+
+def spans(comment: str, *texts: str) -> LabelledComment:
+    found = [Span(comment.index(text), comment.index(text) + len(text), LEAF, "negative") for text in texts]
+    return LabelledComment("x", comment, tuple(found))
+
+
+def test_white_space_between_segments_changes_hands_and_is_no_move() -> None:
+    moved = on_nearest_cuts(spans("It came late. The app crashes.", "It came late.", "The app crashes."))
+    assert moved.moved == 0
+    assert [part.content for part in moved.comment.parts] == ["It came late. ", "The app crashes."]
+
+
+def test_a_segment_off_the_cuts_is_moved_and_one_left_empty_is_named() -> None:
+    comment = "It came late. The app crashes and the box was open."
+    moved = on_nearest_cuts(spans(comment, "It came", "The app crashes and", "the box was open."))
+    assert [part.content for part in moved.comment.parts] == ["It came late. ", "The app crashes and the box was open."]
+    assert moved.moved > 0
+    assert [comment[span.start : span.end] for span in moved.lost] == ["the box was open."]
+
+
+@given(any_comment, st.data())
+def test_after_the_move_every_bound_is_a_cut_and_no_segment_is_gone_unnamed(text: str, data: st.DataObject) -> None:
+    bounds = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=8)))
+    pairs = list(zip(bounds[::2], bounds[1::2], strict=False))
+    before = LabelledComment("x", text, tuple(Span(a, b, LEAF, "neutral") for a, b in pairs))
+    moved = on_nearest_cuts(before)
+    cuts = {0, *accumulate(map(len, chunks(text)))}
+    assert cuts.issuperset(bound for span in moved.comment.segments for bound in (span.start, span.end))
+    assert on_cuts(moved.comment.parts)
+    assert len(moved.comment.segments) + len(moved.lost) == len(pairs)
+    assert on_nearest_cuts(moved.comment) == (moved.comment, 0, ())
+
+
+def test_the_command_reports_and_writes_the_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = file_of(tmp_path, [ROW, ROW | {"id": "again"}, "{", row_of(COMMENTS[1])])
+    call = ["train", "check", str(data), "--taxonomy", str(BUNDLED_TAXONOMY), "--card", str(tmp_path / "card.md")]
+    assert main(call) == 1
+    assert "data.jsonl:3: " in capsys.readouterr().err
+    assert main([*call, "--skip-invalid", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == json.loads((tmp_path / "card.json").read_text())
+    assert (told["comments"], len(told["invalid"]), len(told["duplicates"])) == (3, 1, 1)
+    card = (tmp_path / "card.md").read_text()
+    assert "| rows that repeat an earlier one | 1 exactly, 0 nearly |" in card
+    assert f"{data}:2 repeats {data}:1 (exact)" in card
+    assert main(["train", "check", str(tmp_path / "none.jsonl"), "--taxonomy", str(BUNDLED_TAXONOMY)]) == 2

@@ -1,0 +1,263 @@
+"""The bundled corpus: comments about smart-home cameras, made by a seeded generator from a hand-written phrasebook.
+
+`train/data/phrasebook.jsonl` holds, for each leaf, hand-written phrasings in four languages, those of the test split
+apart from those of training; `train/data/frames.yaml` holds what customers wrap around an issue, split likewise.
+Comment number i of a split depends on (seed, split, i) alone, so any number can be made, in any order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, product
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+import yaml
+
+from taxonomy.comments import LabelledComment, labelled
+from taxonomy.labels import LEVELS, Emotion, LabelPath
+from taxonomy.language.answer import Part, joined_residue
+from taxonomy.language.chunks import chunks
+from train.corpus.noise import noisy
+from train.data.held_out import is_held_out
+
+DATA: Final = Path(__file__).parent / "data"
+TRAIN_SIZE: Final = 14_511
+TEST_SIZE: Final = 861
+SEED: Final = 20_26
+
+Split = Literal["train", "validation", "test"]
+HELD_OUT: Final = 10
+"""One in so many of training's phrasings is held out where a validation split is wanted."""
+LANGUAGES: Final = {"en": 0.4, "de": 0.24, "es": 0.18, "fr": 0.18}
+SEGMENT_COUNTS: Final = {1: 0.30, 2: 0.29, 3: 0.20, 4: 0.12, 5: 0.06, 6: 0.03}
+ZIPF_EXPONENT: Final = 1.4
+ZIPF_OFFSET: Final = 8
+SAME_AREA: Final = 0.25
+SAID_TWICE: Final = 0.15
+_SIGNS: Final[dict[str, Emotion]] = {"-": "negative", "0": "neutral", "+": "positive"}
+_ALTERNATIVES: Final = re.compile(r"\(([^()]*\|[^()]*)\)")
+_SLOT: Final = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One hand-written way to express a leaf; `(a|b)` and `{slot}` in the text make variants."""
+
+    text: str
+    emotion: Emotion
+
+
+@dataclass(frozen=True)
+class Phrasebook:
+    """Phrases by split, leaf and language, and the frames around them."""
+
+    phrases: dict[Split, dict[LabelPath, dict[str, tuple[Phrase, ...]]]]
+    frames: dict[str, Any]
+
+    def ways(self, path: LabelPath) -> int:
+        """How many phrasings of a leaf there are for training, with those held out of it."""
+        known = [self.phrases[split][path] for split in self.phrases if split != "test"]
+        return sum(len(phrases) for by_language in known for phrases in by_language.values())
+
+    @cached_property
+    def paths(self) -> list[LabelPath]:
+        return sorted(self.phrases["train"])
+
+
+def load_phrasebook(folder: Path = DATA) -> Phrasebook:
+    """The bundled phrasebook and frames."""
+    phrases: dict[Split, dict[LabelPath, dict[str, tuple[Phrase, ...]]]] = {"train": {}, "test": {}}
+    with (folder / "phrasebook.jsonl").open(encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            path = tuple(row[level] for level in LEVELS)
+            for split, by_path in phrases.items():
+                by_path[path] = {
+                    language: tuple(Phrase(text[2:], _SIGNS[text[0]]) for text in texts)
+                    for language, texts in row[split].items()
+                }
+    return Phrasebook(phrases, yaml.safe_load((folder / "frames.yaml").read_text(encoding="utf-8")))
+
+
+def with_validation(book: Phrasebook) -> Phrasebook:
+    """The same with a third split: phrasings held out of training, by a hash of their text, never a leaf's last one.
+
+    A leaf has such phrasings in some languages or in none.
+    """
+    held: dict[LabelPath, dict[str, tuple[Phrase, ...]]] = {}
+    rest: dict[LabelPath, dict[str, tuple[Phrase, ...]]] = {}
+    for path, by_language in book.phrases["train"].items():
+        held[path] = {language: _held_out(phrases) for language, phrases in by_language.items()}
+        rest[path] = {
+            language: tuple(phrase for phrase in phrases if phrase not in held[path][language])
+            for language, phrases in by_language.items()
+        }
+    return Phrasebook({**book.phrases, "train": rest, "validation": held}, book.frames)
+
+
+def _held_out(phrases: Sequence[Phrase]) -> tuple[Phrase, ...]:
+    held = [phrase for phrase in phrases if is_held_out(phrase.text, HELD_OUT)]
+    return tuple(held[: len(phrases) - 1])
+
+
+class _Drawn(NamedTuple):
+    language: str
+    parts: Sequence[Part]
+
+
+class Corpus:
+    """Comments of one split, by number.
+
+    even: the share of leaves drawn evenly, rather than as often as customers write of them (0: the corpus as it is).
+    """
+
+    def __init__(self, book: Phrasebook, split: Split, seed: int = SEED, even: float = 0.0) -> None:
+        self.book = book
+        self.split: Split = split
+        self.seed = seed
+        self.even = even
+        # What customers write about often they say in many ways; the same leaves are frequent in both splits.
+        ranked = list(book.paths)
+        random.Random(f"{seed}/ranks").shuffle(ranked)
+        ranked.sort(key=book.ways, reverse=True)
+        self.ranked = ranked
+        weights = [(rank + 1 + ZIPF_OFFSET) ** -ZIPF_EXPONENT for rank in range(len(ranked))]
+        self._cumulative = list(accumulate(weights))
+        self._areas: dict[str, tuple[list[LabelPath], list[float]]] = {}
+        for path, weight in zip(ranked, weights, strict=True):
+            area = self._areas.setdefault(path[0], ([], []))
+            area[0].append(path)
+            area[1].append(weight)
+
+    def comments(self, count: int, start: int = 0) -> Iterator[LabelledComment]:
+        """Comments number `start` to `start + count - 1`."""
+        for index in range(start, start + count):
+            yield self.comment(index)
+
+    def comment(self, index: int) -> LabelledComment:
+        """Comment number `index`; each of its segments ends on a candidate cut."""
+        return labelled(self.name(index), self._drawn(index).parts)
+
+    def language(self, index: int) -> str:
+        """What comment number `index` is written in, such as `de`."""
+        return self._drawn(index).language
+
+    def name(self, index: int) -> str:
+        """The id of comment number `index`."""
+        return f"{self.split}-{index:06d}"
+
+    def _drawn(self, index: int) -> _Drawn:
+        for attempt in range(100):
+            rng = random.Random(f"{self.seed}/{self.split}/{index}/{attempt}")
+            language = rng.choices(list(LANGUAGES), list(LANGUAGES.values()))[0]
+            parts = noisy(self._parts(rng, language), rng)
+            if on_cuts(parts):
+                return _Drawn(language, parts)
+        raise RuntimeError(f"comment {index} of {self.split}: noise moved every draw off the candidate cuts")
+
+    def _parts(self, rng: random.Random, language: str) -> list[Part]:
+        count = rng.choices(list(SEGMENT_COUNTS), list(SEGMENT_COUNTS.values()))[0]
+        frames = self.book.frames[language]
+        # Of what customers wrap around an issue there is no third set.
+        own = frames["train" if self.split == "validation" else self.split]
+        drawn: list[Part] = []
+        for path in self._leaves(rng, count, language):
+            drawn += self._residue(rng, own, language, 0.22 if not drawn else 0.1)
+            drawn.append(self._segment(rng, path, language, own))
+        drawn += self._residue(rng, own, language, 0.2)
+        return list(joined_residue(_laid_out(rng, drawn, frames["joins"])))
+
+    def _leaves(self, rng: random.Random, count: int, language: str) -> list[LabelPath]:
+        leaves: list[LabelPath] = []
+        while len(leaves) < count:
+            if self.even and rng.random() < self.even:
+                path = rng.choice(self.ranked)
+            elif leaves and rng.random() < SAME_AREA:
+                area = self._areas[leaves[-1][0]]
+                path = rng.choices(*area)[0]
+            else:
+                path = rng.choices(self.ranked, cum_weights=self._cumulative)[0]
+            if path not in leaves and self.book.phrases[self.split][path][language]:
+                leaves.append(path)
+        return leaves
+
+    def _residue(self, rng: random.Random, own: dict[str, Any], language: str, chance: float) -> list[Part]:
+        if rng.random() >= chance:
+            return []
+        return [Part(self._filled(rng, rng.choice(own["residue"]), language))]
+
+    def _segment(self, rng: random.Random, path: LabelPath, language: str, own: dict[str, Any]) -> Part:
+        phrases = self.book.phrases[self.split][path][language]
+        phrase = rng.choice(phrases)
+        text = self._filled(rng, phrase.text, language)
+        opened = rng.random() < 0.22
+        text = self._filled(rng, rng.choice(own["opener"]), language) + text if opened else text[0].upper() + text[1:]
+        again = [other for other in phrases if other.emotion == phrase.emotion and other != phrase]
+        if again and rng.random() < SAID_TWICE:
+            # One issue said in two ways is one segment: where it ends is a matter of topic, not of punctuation.
+            said = self._filled(rng, rng.choice(again).text, language)
+            text += rng.choice([", ", "; ", " - "] if text[-1].isalnum() else [" "]) + said
+        if text[-1] not in ".!?" and rng.random() < 0.2:
+            text += self._filled(rng, rng.choice(own["tail"][phrase.emotion]), language)
+        if rng.random() < 0.08:
+            text += " " + rng.choice(self.book.frames["emoji"][phrase.emotion])
+        return Part(text, path, phrase.emotion)
+
+    def _filled(self, rng: random.Random, text: str, language: str) -> str:
+        slots = self.book.frames["slots"]
+        text = _ALTERNATIVES.sub(lambda match: rng.choice(match[1].split("|")), text)
+        return _SLOT.sub(
+            lambda match: rng.choice(slots["month"][language] if match[1] == "month" else slots[match[1]]), text
+        )
+
+
+def variants(template: str) -> Iterator[str]:
+    """Every text that the `(a|b)` of a template spell; slots stay."""
+    pieces = _ALTERNATIVES.split(template)
+    choices = [piece.split("|") if index % 2 else [piece] for index, piece in enumerate(pieces)]
+    return map("".join, product(*choices))
+
+
+def _laid_out(rng: random.Random, drawn: Sequence[Part], joins: Sequence[str]) -> Iterator[Part]:
+    """Put an end and a space, a line break, or a comma and a conjunction between the parts."""
+    joined_on = False
+    for index, part in enumerate(drawn):
+        text = part.content
+        if joined_on:
+            text = rng.choice(joins) + text[0].lower() + text[1:]
+        last = index == len(drawn) - 1
+        following = None if last else drawn[index + 1]
+        joined_on = bool(following and following.path and part.path and text[-1].isalnum() and rng.random() < 0.2)
+        yield Part(text + _ending(rng, text, last=last, joined_on=joined_on), part.path, part.emotion)
+
+
+def _ending(rng: random.Random, text: str, *, last: bool, joined_on: bool) -> str:
+    if joined_on:
+        return rng.choice([", ", ", ", "; ", " - "])
+    end = "" if not text[-1].isalnum() else rng.choices([".", "!", "...", "!!", ""], [70, 12, 4, 4, 10])[0]
+    if last:
+        return end
+    if not end and text[-1].isalnum():
+        return "\n"
+    return end + rng.choices([" ", "\n", "  ", "\n\n"], [86, 9, 3, 2])[0]
+
+
+def on_cuts(parts: Sequence[Part]) -> bool:
+    """Whether each part ends on a candidate cut of the whole comment."""
+    comment = "".join(part.content for part in parts)
+    cuts = set(accumulate(len(chunk) for chunk in chunks(comment)))
+    return cuts.issuperset(accumulate(len(part.content) for part in parts))
+
+
+def fingerprint(comments: Iterable[LabelledComment]) -> str:
+    """A hash of a data set's content, for manifests and cards."""
+    digest = hashlib.sha256()
+    for comment in comments:
+        digest.update(repr((comment.id, comment.comment, comment.segments)).encode())
+    return digest.hexdigest()[:16]

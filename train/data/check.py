@@ -1,0 +1,160 @@
+"""Data examined before it is trained on: errors, duplicates, leaks, contamination, cuts, labels, languages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+from taxonomy.errors import CallWrong, DataInvalid
+from taxonomy.labels import LabelPath
+from taxonomy.tree import Taxonomy
+from train.data.chats import Chat, is_chats, read_chats
+from train.data.contamination import Benchmarks, Overlap, questions
+from train.data.duplicates import Seen, Twin
+from train.data.examine import Examined, examined
+from train.data.texts import Text, is_texts, read_texts
+
+Read = Examined | Chat | Text
+"""A row that can be used."""
+
+SURE: Final = 0.8
+"""A language that the detector holds for less likely is written as `und`, ISO 639's code for undetermined."""
+
+
+@dataclass
+class Report:
+    """What was found. twins: rows that repeat an earlier one. leaks: test rows that repeat a row of the data.
+
+    overlaps: rows that hold a benchmark's question. lost: segments that no candidate cut leaves any text.
+    """
+
+    comments: int = 0
+    chats: int = 0
+    texts: int = 0
+    invalid: list[str] = field(default_factory=list)
+    twins: list[Twin] = field(default_factory=list)
+    leaks: list[Twin] = field(default_factory=list)
+    overlaps: list[Overlap] = field(default_factory=list)
+    moved: int = 0
+    lost: list[str] = field(default_factory=list)
+    leaves: Counter[LabelPath] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+
+    def counts(self) -> dict[str, int]:
+        """How many of each, for a manifest."""
+        return {
+            "comments": self.comments,
+            "chats": self.chats,
+            "texts": self.texts,
+            "invalid": len(self.invalid),
+            "duplicates": len(self.twins),
+            "leaks": len(self.leaks),
+            "contamination": len(self.overlaps),
+            "bounds_moved": self.moved,
+            "segments_lost": len(self.lost),
+        }
+
+    def findings(self) -> list[str]:
+        """A line for each kind of thing that a person should look at before training, with the first that was found."""
+        found: dict[str, Sequence[object]] = {
+            "rows in error, left out": self.invalid,
+            "rows that repeat an earlier one": self.twins,
+            "test rows that repeat a row of the data": self.leaks,
+            "rows that hold a benchmark's question": self.overlaps,
+            "segments that no candidate cut leaves any text": self.lost,
+        }
+        return [f"{len(rows)} {what}, first {rows[0]}" for what, rows in found.items() if rows]
+
+    def as_json(self, taxonomy: Taxonomy) -> dict[str, Any]:
+        """Every count and every name; leaves without a segment are in it with 0."""
+        return {
+            "comments": self.comments,
+            "chats": self.chats,
+            "texts": self.texts,
+            "invalid": self.invalid,
+            "duplicates": [twin._asdict() for twin in self.twins],
+            "leaks": [twin._asdict() for twin in self.leaks],
+            "contamination": [overlap._asdict() for overlap in self.overlaps],
+            "bounds_moved": self.moved,
+            "segments_lost": self.lost,
+            "languages": dict(self.languages.most_common()),
+            "leaves": {" > ".join(leaf.path): self.leaves[leaf.path] for leaf in taxonomy.leaves},
+        }
+
+
+def check(
+    files: Sequence[Path],
+    taxonomy: Taxonomy,
+    *,
+    test: Sequence[Path] = (),
+    benchmarks: Path | None = None,
+    skip_invalid: bool = False,
+    watch: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> Report:
+    """Examine labelled comments, chats and plain texts alike; what a file holds its first row says.
+
+    The texts' hashes are kept, so memory grows with the data, by about a KiB a row. watch: wraps the rows, for
+    progress. Raises the first DataInvalid unless `skip_invalid`, CallWrong, OSError.
+    """
+    report, seen = Report(), Seen()
+    known = Benchmarks(questions(benchmarks)) if benchmarks else None
+    detector = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    for row in watch(_rows(files, taxonomy)):
+        if isinstance(row, DataInvalid):
+            _invalid(report, row, skip_invalid=skip_invalid)
+            continue
+        text = _said(row)
+        if twin := seen.add(row.where, text):
+            report.twins.append(twin)
+        if known and (overlap := known.overlap(row.where, text)):
+            report.overlaps.append(overlap)
+        if isinstance(row, Examined):
+            _count(report, row, detector)
+        elif isinstance(row, Chat):
+            report.chats += 1
+        else:
+            report.texts += 1
+    for row in watch(_rows(test, taxonomy)):
+        if isinstance(row, DataInvalid):
+            _invalid(report, row, skip_invalid=skip_invalid)
+        elif leak := seen.twin(row.where, _said(row)):
+            report.leaks.append(leak)
+    return report
+
+
+def _rows(files: Sequence[Path], taxonomy: Taxonomy) -> Iterator[Read | DataInvalid]:
+    for file in files:
+        if not file.is_file():
+            raise CallWrong(f"there is no data file {file}")
+        if is_texts(file):
+            yield from read_texts(file)
+        else:
+            yield from read_chats(file) if is_chats(file) else examined(file, taxonomy)
+
+
+def _invalid(report: Report, error: DataInvalid, *, skip_invalid: bool) -> None:
+    if not skip_invalid:
+        raise error
+    report.invalid.append(str(error))
+
+
+def _count(report: Report, row: Examined, detector: LanguageIdentifier) -> None:
+    report.comments += 1
+    report.moved += row.moved
+    report.lost += [f"{row.where}: {' > '.join(span.path)}" for span in row.lost]
+    report.leaves.update(span.path for span in row.comment.segments)
+    language, likely = (row.language, 1.0) if row.language else detector.classify(row.comment.comment)
+    report.languages[language if likely >= SURE else "und"] += 1
+
+
+def _said(row: Read) -> str:
+    if isinstance(row, Examined):
+        return row.comment.comment
+    if isinstance(row, Text):
+        return row.text
+    return "\n".join(message.content for message in row.messages if message.role != "system")

@@ -1,0 +1,134 @@
+"""Where customer comments come from: the bundled corpus's generator, or files. Each pass reads them anew."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, islice, repeat
+from pathlib import Path
+from typing import Final, Protocol
+
+from taxonomy.bundled import bundled_taxonomy
+from taxonomy.comments import LabelledComment, labelled
+from taxonomy.errors import DataInvalid
+from taxonomy.formats.registry import load_taxonomy
+from taxonomy.tree import Taxonomy
+from train.corpus.generator import Corpus, load_phrasebook, on_cuts, with_validation
+from train.corpus.noise import words_left_out
+from train.data.check import Report, check
+from train.data.duplicates import normal
+from train.data.examine import Examined, examined
+from train.data.held_out import is_held_out
+from train.recipe import Choosing, Labelled, Recipe, Reinforcement
+
+LEAST_ONE_IN: Final = 5
+
+
+class Comments(Protocol):
+    """Comments in a fixed order, each of whose segments ends on a candidate cut."""
+
+    @property
+    def taxonomy(self) -> Taxonomy: ...
+    def __iter__(self) -> Iterator[LabelledComment]: ...
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Generated:
+    """The first `count` comments of the bundled corpus's generator, made of training's phrasings.
+
+    held_out: without those of the validation split.
+    """
+
+    count: int
+    even: float
+    taxonomy: Taxonomy
+    held_out: bool = False
+
+    def __iter__(self) -> Iterator[LabelledComment]:
+        book = with_validation(load_phrasebook()) if self.held_out else load_phrasebook()
+        return Corpus(book, "train", even=self.even).comments(self.count)
+
+    def __len__(self) -> int:
+        return self.count
+
+
+@dataclass(frozen=True)
+class FromFiles:
+    """The `count` rows of JSONL files that can be used, their segments moved to the nearest cuts."""
+
+    files: tuple[Path, ...]
+    count: int
+    taxonomy: Taxonomy
+
+    def __iter__(self) -> Iterator[LabelledComment]:
+        rows = chain.from_iterable(examined(file, self.taxonomy) for file in self.files)
+        return (row.comment for row in rows if isinstance(row, Examined))
+
+    def __len__(self) -> int:
+        return self.count
+
+
+@dataclass(frozen=True)
+class Part:
+    """Of some comments, one in `one_in` by a hash of their text, which are held out; or all the others.
+
+    What differs in case and white space alone lies on one side.
+    """
+
+    whole: Comments
+    one_in: int
+    held_out: bool
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        return self.whole.taxonomy
+
+    def __iter__(self) -> Iterator[LabelledComment]:
+        return (comment for comment in self.whole if is_held_out(normal(comment.comment), self.one_in) == self.held_out)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @cached_property
+    def _count(self) -> int:
+        return sum(1 for _ in self)
+
+
+def comments_of(
+    recipe: Recipe | Reinforcement, reports: dict[str, Report], choosing: Choosing | None = None
+) -> Comments:
+    """The recipe's comments; files are checked first, and what is found is put under "comments".
+
+    choosing: what it needs for its validation is held out. Raises CallWrong or TaxonomyInvalid (the taxonomy),
+    DataInvalid (a row in error, or no rows), OSError.
+    """
+    corpus = recipe.corpus
+    holds_out = choosing is not None and not choosing.validation
+    if not isinstance(corpus, Labelled):
+        return Generated(corpus, recipe.even, bundled_taxonomy(), held_out=holds_out)
+    files, taxonomy = tuple(map(Path, corpus.comments)), load_taxonomy(corpus.taxonomy)
+    benchmarks = Path(recipe.benchmarks) if recipe.benchmarks else None
+    test = [Path(file) for file in (*corpus.test, *(choosing.validation if choosing else ()))]
+    report = check(files, taxonomy, test=test, benchmarks=benchmarks, skip_invalid=corpus.skip_invalid)
+    reports["comments"] = report
+    if not report.comments:
+        raise DataInvalid(f"{files[0]}: there is no comment in it that can be used")
+    whole = FromFiles(files, report.comments, taxonomy)
+    if choosing is None or choosing.validation:
+        return whole
+    # About as many are held out as are to be decoded, and at most a fifth.
+    return Part(whole, max(LEAST_ONE_IN, len(whole) // choosing.comments), held_out=False)
+
+
+def exposures(
+    comments: Iterable[LabelledComment], total: int, word_dropout: float, seed: int
+) -> Iterator[LabelledComment]:
+    """`total` comments, from the first again after the last; every second time with words left out."""
+    for index, comment in enumerate(islice(chain.from_iterable(repeat(comments)), total)):
+        rng = random.Random(f"{seed}/{index}")
+        thinned = word_dropout and rng.random() < 0.5  # noqa: PLR2004
+        parts = words_left_out(comment.parts, word_dropout, rng) if thinned else comment.parts
+        yield labelled(comment.id, parts) if on_cuts(parts) else comment

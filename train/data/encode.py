@@ -1,0 +1,49 @@
+"""Comments -> token rows with the positions that are to be learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from taxonomy.comments import LabelledComment
+from taxonomy.language.automaton import Automaton
+from taxonomy.language.chunks import chunks
+from taxonomy.language.compiled import spelt
+from taxonomy.language.prompt import Prompt
+from taxonomy.language.tokens import Tokens
+from train.data.rivals import Rivals
+from train.recipe import Loss
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Prompt and answer; `learned[i]` is the index of a token to be predicted from those before it.
+
+    rivals: of each learned token those it is to be told from; empty where that is the whole vocabulary.
+    """
+
+    tokens: npt.NDArray[np.int32]
+    learned: npt.NDArray[np.int32]
+    rivals: tuple[npt.NDArray[np.int32], ...] = ()
+
+
+def encode(
+    comments: Iterable[LabelledComment],
+    automaton: Automaton,
+    tokens: Tokens,
+    prompt: Prompt,
+    loss: Loss,
+) -> Iterator[Row]:
+    """One row a comment. Raises ValueError where a segment does not end on a candidate cut."""
+    rivals = Rivals(automaton, tokens) if loss == "constrained" else None
+    for comment in comments:
+        asked = prompt.of(comment.comment)
+        pieces = chunks(comment.comment)
+        answer = spelt(pieces, comment.parts, automaton, tokens)
+        at = range(len(answer.tokens)) if loss == "completion" else [d.at for d in answer.decisions]
+        told = tuple(np.array(rivals.of(d, pieces), np.int32) for d in answer.decisions) if rivals else ()
+        learned = np.array(at, np.int32) + len(asked)
+        yield Row(np.array([*asked, *answer.tokens], np.int32), learned, told)

@@ -1,0 +1,76 @@
+"""Plain text and its rows, every token of which is learned.
+
+A `.txt` file is one text; JSONL has one a line, `{"text": "..."}`. Other keys say where it came from and are not read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taxonomy.errors import DataInvalid
+from taxonomy.language.tokens import Tokens
+from train.data.encode import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text; `where` names it for a person (file and line)."""
+
+    text: str
+    where: str = ""
+
+
+def read_texts(file: Path) -> Iterator[Text | DataInvalid]:
+    """A row in error comes as the error that names it, and the reading goes on. Raises OSError."""
+    if file.suffix == ".txt":
+        yield _whole(file)
+        return
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            where = f"{file}:{number}"
+            try:
+                yield Text(_text(json.loads(line)), where)
+            except ValueError as error:
+                yield DataInvalid(f"{where}: {error}")
+
+
+def is_texts(file: Path) -> bool:
+    """Whether it is a `.txt` file, or its first row is a text. Raises OSError."""
+    if file.suffix == ".txt":
+        return True
+    with file.open(encoding="utf-8") as lines:
+        try:
+            return "text" in json.loads(lines.readline())
+        except (ValueError, TypeError):
+            return False
+
+
+def text_rows(text: Text, tokens: Tokens, length: int) -> Iterator[Row]:
+    """Rows of at most `length` tokens in which each token of the text, and the one that ends it, is learned once.
+
+    Before a text stands the token that ends one; a row begins with the token that the row before it ended with.
+    """
+    ids = np.array([tokens.eos, *tokens.text(text.text), tokens.eos], np.int32)
+    for start in range(0, len(ids) - 1, length - 1):
+        piece = ids[start : start + length]
+        yield Row(piece, np.arange(1, len(piece), dtype=np.int32))
+
+
+def _whole(file: Path) -> Text | DataInvalid:
+    try:
+        return Text(_text({"text": file.read_text(encoding="utf-8")}), str(file))
+    except ValueError as error:
+        return DataInvalid(f"{file}: {error}")
+
+
+def _text(row: Any) -> str:
+    text = row.get("text") if isinstance(row, dict) else None
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError("text: not text, or empty")
+    return text

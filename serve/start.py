@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 
-from serve.activation.activation import Swap
+from serve.activation.activation import Activator
 from serve.activation.follow import Follower
 from serve.activation.phases import LIMITS_S
 from serve.activation.proof import verify
@@ -95,7 +95,7 @@ def _closed_late(loading: asyncio.Future[VllmEngine]) -> None:
     closing.add_done_callback(lambda done: done.exception())
 
 
-def swap_of(settings: Settings, active: Active) -> Swap | None:
+def swap_of(settings: Settings, active: Active) -> Activator | None:
     """What activates checkpoints of the settings' registry; None where they name none."""
     registry = registry_of(settings)
     if registry is None:
@@ -107,7 +107,7 @@ def swap_of(settings: Settings, active: Active) -> Swap | None:
         return await load_router(settings, pair, active.metrics)
 
     strategy = BlueGreen(load) if settings.swap == "blue_green" else InPlace(active, registry)
-    return Swap(active, registry, strategy, settings.cache.expanduser(), {**LIMITS_S, **settings.swap_limits_s})
+    return Activator(active, registry, strategy, settings.cache.expanduser(), {**LIMITS_S, **settings.swap_limits_s})
 
 
 def admin_of(settings: Settings, active: Active, rules: Rules) -> Admin:

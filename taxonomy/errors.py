@@ -97,23 +97,23 @@ class RegistryFailed(RouteFeedbackError):
     status, retryable = 503, True
 
 
-class SwapRefused(RouteFeedbackError):
+class ActivationRefused(RouteFeedbackError):
     """The checkpoint may not be activated, or not now; the active one stays."""
 
     status = 409
 
 
-class LeaseHeld(SwapRefused):
+class LeaseHeld(ActivationRefused):
     """Another replica that shares the registry is loading a checkpoint; try again when it is done."""
 
     retryable = True
 
 
-class FingerprintDiffers(SwapRefused):
+class FingerprintDiffers(ActivationRefused):
     """The engine does not decide as its checkpoint did when it was published."""
 
 
-class SwapFailed(RouteFeedbackError):
+class ActivationFailed(RouteFeedbackError):
     """An activation broke off on the way; the active checkpoint stays."""
 
 

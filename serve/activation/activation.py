@@ -23,7 +23,7 @@ from serve.routing.router import Router
 from serve.telemetry.metrics import SPAN
 from serve.telemetry.traces import span
 from taxonomy.checkpoint.fingerprint import Fingerprint
-from taxonomy.errors import SwapFailed, SwapRefused, TrialEnded
+from taxonomy.errors import ActivationFailed, ActivationRefused, TrialEnded
 from taxonomy.labels import CheckpointId
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ Try = Callable[[Router], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ActivationRequest:
     """What an admin asks for. checkpoint: None is the one before (a rollback). without_gate: who takes that on.
 
     follows: the registry has made it active, and this service follows.
@@ -51,7 +51,7 @@ class Report:
     stopped: its trial was ended on purpose, by a person or by the policy.
     """
 
-    wish: Wish
+    wish: ActivationRequest
     before: CheckpointId
     outcome: Literal["under way", "active", "failed", "stopped"] = "under way"
     checkpoint: CheckpointId | None = None
@@ -65,7 +65,7 @@ class _Target(NamedTuple):
     instead_of: CheckpointId | None
 
 
-class Swap:
+class Activator:
     """Activates one version of the registry at a time. Whatever fails before the shift leaves the old pair serving."""
 
     def __init__(
@@ -85,10 +85,12 @@ class Swap:
         self._tracer = active.metrics.tracer
         self._limits_s = limits_s
 
-    async def activate(self, wish: Wish, checked: asyncio.Event | None = None, trial: Try | None = None) -> Report:
+    async def activate(
+        self, wish: ActivationRequest, checked: asyncio.Event | None = None, trial: Try | None = None
+    ) -> Report:
         """All the way. `checked` is set when nothing speaks against it any more and loading begins.
 
-        With a trial the verified engine is tried out before it takes all traffic. Raises SwapRefused, SwapFailed,
+        With a trial the verified engine is tried out before it takes all traffic. Raises ActivationRefused, ActivationFailed,
         CheckpointUnknown, CheckpointInvalid, RegistryFailed, EngineFailed or TrialEnded; then the old pair serves as
         before.
         """
@@ -100,7 +102,7 @@ class Swap:
                 told = {"checkpoint": self.report.checkpoint, "outcome": self.report.outcome} if self.report else {}
                 get_current_span().set_attributes({f"{SPAN}{name}": value for name, value in told.items() if value})
 
-    async def _activated(self, wish: Wish, checked: asyncio.Event | None, trial: Try | None) -> Report:
+    async def _activated(self, wish: ActivationRequest, checked: asyncio.Event | None, trial: Try | None) -> Report:
         new: Router | None = None
         try:
             async with self._in(Phase.RESOLVING):
@@ -130,7 +132,7 @@ class Swap:
             raise
         return await self._retire(old)
 
-    def _begin(self, wish: Wish) -> None:
+    def _begin(self, wish: ActivationRequest) -> None:
         self.check_idle()
         self.report = Report(wish, self.active.router.pair.checkpoint)
 
@@ -140,23 +142,23 @@ class Swap:
         return self._strategy.pauses
 
     def check_idle(self) -> None:
-        """Raises SwapRefused while an activation is under way."""
+        """Raises ActivationRefused while an activation is under way."""
         if self.phase is not Phase.IDLE:
             under_way = self.report and (self.report.checkpoint or self.report.wish.checkpoint or "a rollback")
             remedy = "promote or stop it first" if self.phase is Phase.TRYING else "wait for its end"
-            raise SwapRefused(f"{under_way} is being activated ({self.phase}); {remedy}")
+            raise ActivationRefused(f"{under_way} is being activated ({self.phase}); {remedy}")
 
-    def _resolved(self, wish: Wish) -> _Target:
+    def _resolved(self, wish: ActivationRequest) -> _Target:
         now = self.registry.read()
         checkpoint = wish.checkpoint or now.before
         now.get(checkpoint)
         if checkpoint == now.active == self.active.router.pair.checkpoint:
-            raise SwapRefused(f"{checkpoint} is active already")
+            raise ActivationRefused(f"{checkpoint} is active already")
         if wish.follows and checkpoint != now.active:
-            raise SwapRefused(f"{now.active} became active meanwhile, instead of {checkpoint}")
+            raise ActivationRefused(f"{now.active} became active meanwhile, instead of {checkpoint}")
         return _Target(checkpoint, now.active)
 
-    def _checked(self, target: _Target, wish: Wish) -> tuple[Pair, Fingerprint]:
+    def _checked(self, target: _Target, wish: ActivationRequest) -> tuple[Pair, Fingerprint]:
         fingerprint = self.registry.may_serve(target.checkpoint, wish.without_gate)
         taxonomy = self.registry.taxonomy(target.checkpoint)
         with self.registry.reached():
@@ -164,7 +166,7 @@ class Swap:
             self._strategy.check(pair)
         return pair, fingerprint
 
-    def _recorded(self, target: _Target, wish: Wish) -> None:
+    def _recorded(self, target: _Target, wish: ActivationRequest) -> None:
         if target.checkpoint == target.instead_of:
             self.registry.confirm(target.checkpoint)
         elif wish.checkpoint is None:
@@ -202,7 +204,7 @@ class Swap:
         try:
             async with self._in(Phase.DRAINING):
                 await self.active.drained(old)
-        except SwapFailed as error:
+        except ActivationFailed as error:
             log.warning("%s; %d requests on %s are cut off", error, self.active.running(old), old.pair.checkpoint)
         finally:
             self._go(Phase.RETIRING)
@@ -224,7 +226,7 @@ class Swap:
 
     @asynccontextmanager
     async def _in(self, phase: Phase) -> AsyncIterator[None]:
-        """Raises SwapFailed when the phase's time is over."""
+        """Raises ActivationFailed when the phase's time is over."""
         self._go(phase)
         started = time.monotonic()
         limit = self._limits_s[phase]
@@ -234,7 +236,7 @@ class Swap:
                     yield
         except TimeoutError as error:
             if timer.expired():
-                raise SwapFailed(f"{phase} took longer than {limit:g} s") from error
+                raise ActivationFailed(f"{phase} took longer than {limit:g} s") from error
             raise
         finally:
             self._took(phase, time.monotonic() - started)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from serve.activation.activation import Wish
+from serve.activation.activation import ActivationRequest
 from serve.activation.phases import Phase
 from serve.activation.replica import Replica
 from serve.trials.trial import Word
@@ -63,7 +63,7 @@ class Follower:
         if self._replica.swap.phase is not Phase.IDLE or self._has_to_wait(active):
             return
         try:
-            await self._replica.activate(Wish(active, f"follower at {self._replica.name}", follows=True))
+            await self._replica.activate(ActivationRequest(active, f"follower at {self._replica.name}", follows=True))
         except LeaseHeld as error:
             log.info("%s is followed later: %s", active, error)
         except RouteFeedbackError as error:

@@ -6,14 +6,14 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 
-from serve.activation.activation import Report, Swap, Wish
+from serve.activation.activation import ActivationRequest, Activator, Report
 from serve.activation.phases import Phase
 from serve.registry.lease import Lease
 from serve.routing.router import Router
 from serve.trials.evidence import keep
 from serve.trials.policy import USUAL, Rules
 from serve.trials.trial import Plan, Trial, Word
-from taxonomy.errors import SwapRefused
+from taxonomy.errors import ActivationRefused
 from taxonomy.labels import CheckpointId
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class Replica:
     """What an admin, or the registry, has this service do with checkpoints. trial: the one under way."""
 
-    def __init__(self, swap: Swap, lease: Lease, rules: Rules = USUAL) -> None:
+    def __init__(self, swap: Activator, lease: Lease, rules: Rules = USUAL) -> None:
         self.swap = swap
         self.lease = lease
         self.trial: Trial | None = None
@@ -33,17 +33,17 @@ class Replica:
         """As the lease and the evidence name this replica."""
         return self.lease.holder
 
-    async def activate(self, wish: Wish, checked: asyncio.Event | None = None) -> Report:
-        """As `Swap.activate`, while no other replica loads. Raises LeaseHeld too."""
+    async def activate(self, wish: ActivationRequest, checked: asyncio.Event | None = None) -> Report:
+        """As `Activator.activate`, while no other replica loads. Raises LeaseHeld too."""
         self.swap.check_idle()
         async with self.lease.held():
             return await self.swap.activate(wish, checked)
 
-    async def try_out(self, wish: Wish, plan: Plan, checked: asyncio.Event | None = None) -> Report:
+    async def try_out(self, wish: ActivationRequest, plan: Plan, checked: asyncio.Event | None = None) -> Report:
         """Activate with a trial before the shift. Raises as `activate` does, and TrialEnded."""
         self.swap.check_idle()
         if self.swap.pauses:
-            raise SwapRefused("a trial takes two engines beside each other; swap: in_place has one")
+            raise ActivationRefused("a trial takes two engines beside each other; swap: in_place has one")
         async with AsyncExitStack() as turn:
             await turn.enter_async_context(self.lease.held())
             trial = Trial(self.swap.active, wish, plan, self._rules, self._keep)
@@ -59,20 +59,20 @@ class Replica:
                 self.trial = None
 
     def trial_of(self, checkpoint: CheckpointId) -> Trial:
-        """The trial under way of a version. Raises SwapRefused where there is none."""
+        """The trial under way of a version. Raises ActivationRefused where there is none."""
         if self.trial is None or self.trial.wish.checkpoint != checkpoint:
-            raise SwapRefused(f"{checkpoint} is not on trial at {self.name}; `canary` or `shadow` begins one")
+            raise ActivationRefused(f"{checkpoint} is not on trial at {self.name}; `canary` or `shadow` begins one")
         return self.trial
 
     def promote(self, checkpoint: CheckpointId, by: str) -> None:
-        """Raises SwapRefused where it is not on trial, or only being loaded for it."""
+        """Raises ActivationRefused where it is not on trial, or only being loaded for it."""
         trial = self.trial_of(checkpoint)
         if self.swap.phase is not Phase.TRYING:
-            raise SwapRefused(f"{checkpoint} is not tried yet ({self.swap.phase})")
+            raise ActivationRefused(f"{checkpoint} is not tried yet ({self.swap.phase})")
         trial.end(Word("promoted", by, "asked for"))
 
     def stop(self, checkpoint: CheckpointId, by: str) -> None:
-        """Raises SwapRefused where it is not on trial."""
+        """Raises ActivationRefused where it is not on trial."""
         self.trial_of(checkpoint).end(Word("stopped", by, "asked for"))
 
     async def _keep(self, trial: Trial, word: Word) -> None:

@@ -13,7 +13,7 @@ from serve.routing.active import Active
 from serve.routing.pair import Pair
 from serve.routing.router import Router
 from taxonomy.checkpoint.fingerprint import Fingerprint
-from taxonomy.errors import CheckpointUnknown, SwapFailed, SwapRefused
+from taxonomy.errors import ActivationFailed, ActivationRefused, CheckpointUnknown
 
 log = logging.getLogger(__name__)
 Load = Callable[[Pair], Awaitable[Router]]
@@ -22,9 +22,9 @@ Load = Callable[[Pair], Awaitable[Router]]
 class Strategy(Protocol):
     """How an activation comes by the new pair's engine, and what becomes of that or of the old one.
 
-    pauses: new requests wait, and those under way end, before `load` is called. check: raises SwapRefused where it
+    pauses: new requests wait, and those under way end, before `load` is called. check: raises ActivationRefused where it
     cannot be done this way. load: raises EngineFailed, and frees what it began where it is cancelled. undo: the old
-    pair answers as before, or raises SwapFailed where it cannot any more. retire: nothing runs on the old pair.
+    pair answers as before, or raises ActivationFailed where it cannot any more. retire: nothing runs on the old pair.
     """
 
     @property
@@ -76,13 +76,17 @@ class InPlace:
         # Read before anything is altered: the registry may be gone when the old weights have to be proven.
         self._proof = self._proof_of(old)
         if self._proof is None:
-            raise SwapRefused(f"{old.checkpoint}, which serves, has no fingerprint: nothing could prove the way back")
+            raise ActivationRefused(
+                f"{old.checkpoint}, which serves, has no fingerprint: nothing could prove the way back"
+            )
         if new.adapter:
-            raise SwapRefused(f"{new.checkpoint} is an adapter; not in place")
+            raise ActivationRefused(f"{new.checkpoint} is an adapter; not in place")
         if new.automaton_file != old.automaton_file:
-            raise SwapRefused(f"{new.checkpoint} has another taxonomy or tokenizer than what serves; not in place")
+            raise ActivationRefused(
+                f"{new.checkpoint} has another taxonomy or tokenizer than what serves; not in place"
+            )
         if _config(new) != _config(old):
-            raise SwapRefused(f"{new.checkpoint} has another config.json than what serves; not in place")
+            raise ActivationRefused(f"{new.checkpoint} has another config.json than what serves; not in place")
 
     def _proof_of(self, old: Pair) -> Fingerprint | None:
         try:
@@ -109,7 +113,9 @@ class InPlace:
         except BaseException as error:
             # Of unknown weights nothing may be served: the service ends, and starts anew on the active pair.
             await old.close()
-            raise SwapFailed(f"{old.pair.checkpoint} could not be restored ({error}); its engine is closed") from error
+            raise ActivationFailed(
+                f"{old.pair.checkpoint} could not be restored ({error}); its engine is closed"
+            ) from error
         log.warning("activation: %s is restored and verified", old.pair.checkpoint)
 
     async def retire(self, old: Router) -> None:  # noqa: ARG002

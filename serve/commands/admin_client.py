@@ -14,7 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from serve.activation.phases import Phase
-from taxonomy.errors import EngineFailed, SwapFailed, SwapRefused
+from taxonomy.errors import ActivationFailed, ActivationRefused, EngineFailed
 
 POLL_S: Final = 0.5
 
@@ -36,28 +36,28 @@ def service(url: str, key: SecretStr | None) -> Iterator[httpx.Client]:
 
 
 def ask(client: httpx.Client, path: str, body: dict[str, Any]) -> None:
-    """Raises SwapRefused in the service's own words."""
+    """Raises ActivationRefused in the service's own words."""
     answer = client.post(path, json={"by": who(), **{k: v for k, v in body.items() if v is not None}})
     if answer.is_error:
-        raise SwapRefused(f"{client.base_url} refused: {answer.json()['detail']}")
+        raise ActivationRefused(f"{client.base_url} refused: {answer.json()['detail']}")
 
 
 def shown(client: httpx.Client) -> dict[str, Any]:
-    """`GET /v1/checkpoints`. Raises SwapRefused in the service's own words."""
+    """`GET /v1/checkpoints`. Raises ActivationRefused in the service's own words."""
     answer = client.get("/v1/checkpoints")
     if answer.is_error:
-        raise SwapRefused(f"{client.base_url} refused: {answer.json()['detail']}")
+        raise ActivationRefused(f"{client.base_url} refused: {answer.json()['detail']}")
     listed: dict[str, Any] = answer.json()
     return listed
 
 
 def followed(client: httpx.Client, until: Phase = Phase.IDLE) -> dict[str, Any]:
-    """The activation's report at its end, or in a phase; each new phase is told on the way. Raises SwapFailed."""
+    """The activation's report at its end, or in a phase; each new phase is told on the way. Raises ActivationFailed."""
     phase = ""
     while True:
         last: dict[str, Any] = shown(client)["activation"]
         if last["outcome"] == "failed":
-            raise SwapFailed(f"failed while {last['broke_off']}: {last['reason']}; {last['before']} stays")
+            raise ActivationFailed(f"failed while {last['broke_off']}: {last['reason']}; {last['before']} stays")
         if last["outcome"] != "under way" or last["phase"] == until:
             return last
         if last["phase"] != phase:

@@ -244,7 +244,7 @@ def _told(given: argparse.Namespace, registry: Registry) -> int:
 
 
 def _asked(given: argparse.Namespace, path: str, body: dict[str, Any]) -> int:
-    """Ask a service, and follow the activation to its end. Raises SwapRefused, SwapFailed or EngineFailed."""
+    """Ask a service, and follow the activation to its end. Raises ActivationRefused, ActivationFailed or EngineFailed."""
     with service(given.url, _settings(given).admin_key) as client:
         ask(client, path, body)
         last = followed(client)

@@ -11,7 +11,7 @@ from serve.activation.phases import Phase
 from serve.commands.admin_client import ask, followed, service, shown
 from serve.registry.registry import Registry
 from taxonomy import command_line
-from taxonomy.errors import SwapFailed
+from taxonomy.errors import ActivationFailed
 
 
 def tried(given: argparse.Namespace, key: SecretStr | None, mode: str) -> int:
@@ -26,12 +26,12 @@ def tried(given: argparse.Namespace, key: SecretStr | None, mode: str) -> int:
 
 
 def ended(given: argparse.Namespace, key: SecretStr | None, word: str) -> int:
-    """Promote or stop the candidate, and follow that to its end. Raises SwapFailed where it ended otherwise."""
+    """Promote or stop the candidate, and follow that to its end. Raises ActivationFailed where it ended otherwise."""
     with service(given.url, key) as client:
         ask(client, f"/v1/checkpoints/{given.id}/{word}", {})
         last = followed(client)
     if last["outcome"] != {"promote": "active", "stop": "stopped"}[word]:
-        raise SwapFailed(f"{given.id} is {last['outcome']}: {last['reason']}")
+        raise ActivationFailed(f"{given.id} is {last['outcome']}: {last['reason']}")
     text = f"{given.id} is {last['outcome']}; before the trial {last['before']} served"
     command_line.tell(last, text, as_json=given.json)
     return 0

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from serve.activation.activation import Swap
+from serve.activation.activation import Activator
 from serve.activation.replica import Replica
 from taxonomy.errors import RequestInvalid
 
@@ -82,7 +82,7 @@ def _trial_json(replica: Replica) -> dict[str, Any] | None:
     }
 
 
-def report_json(swap: Swap) -> dict[str, Any] | None:
+def report_json(swap: Activator) -> dict[str, Any] | None:
     """The activation under way or last; None before the first."""
     report = swap.report
     if report is None:

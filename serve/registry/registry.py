@@ -21,7 +21,7 @@ from serve.settings import Settings
 from taxonomy.checkpoint.fingerprint import Fingerprint
 from taxonomy.checkpoint.gate_record import Verdict, evidence_of
 from taxonomy.checkpoint.manifest import Manifest, check_pair, read_manifest, verify
-from taxonomy.errors import CheckpointInvalid, RegistryFailed, SwapRefused
+from taxonomy.errors import ActivationRefused, CheckpointInvalid, RegistryFailed
 from taxonomy.labels import CheckpointId
 from taxonomy.tree import Taxonomy
 
@@ -70,7 +70,7 @@ class Registry:
     def add(self, folder: Path, taxonomy: Taxonomy, by: str) -> Manifest:
         """Copy a checkpoint in. One that is there already may bring what was found out since, until it has passed.
 
-        Raises CheckpointInvalid where it is not whole or not for this taxonomy, SwapRefused where it may not change,
+        Raises CheckpointInvalid where it is not whole or not for this taxonomy, ActivationRefused where it may not change,
         CheckpointUnknown where it is an adapter of what the registry does not have.
         """
         manifest = read_manifest(folder)
@@ -93,17 +93,17 @@ class Registry:
         return manifest
 
     def may_serve(self, checkpoint: CheckpointId, without_gate: str | None = None) -> Fingerprint:
-        """The fingerprint to be verified. Raises SwapRefused where neither the gate nor an admin lets it serve.
+        """The fingerprint to be verified. Raises ActivationRefused where neither the gate nor an admin lets it serve.
 
         One that served before (retired) may serve again; `without_gate` is the admin's name.
         """
         manifest, state = self.manifest(checkpoint), self.read().get(checkpoint).state
         fault = self.gate_fault(manifest)
         if fault and state in {State.CANDIDATE, State.PASSED} and not without_gate:
-            raise SwapRefused(f"{fault}; an admin may take it on by name (without_gate)")
+            raise ActivationRefused(f"{fault}; an admin may take it on by name (without_gate)")
         if manifest.fingerprint is None:
             remedy = "record it with `route-feedback checkpoint fingerprint` and add it again"
-            raise SwapRefused(f"{checkpoint} has no fingerprint, so nothing could prove that it serves; {remedy}")
+            raise ActivationRefused(f"{checkpoint} has no fingerprint, so nothing could prove that it serves; {remedy}")
         return manifest.fingerprint
 
     def gate_fault(self, manifest: Manifest) -> str:
@@ -123,22 +123,24 @@ class Registry:
     def activate(
         self, checkpoint: CheckpointId, instead_of: CheckpointId | None, by: str, without_gate: str | None = None
     ) -> Entry:
-        """Raises CheckpointUnknown, or SwapRefused where `instead_of` is no longer the active one."""
+        """Raises CheckpointUnknown, or ActivationRefused where `instead_of` is no longer the active one."""
         return self._change(
             "activate", checkpoint, by, lambda now: now.with_active(checkpoint, instead_of), without_gate
         )
 
     def confirm(self, checkpoint: CheckpointId) -> None:
-        """A service that served another one follows: nothing changes. Raises SwapRefused where it is active no more."""
+        """A service that served another one follows: nothing changes. Raises ActivationRefused where it is active no more."""
         if (active := self.read().active) != checkpoint:
-            raise SwapRefused(f"{active} became active meanwhile, instead of {checkpoint}; look, then try again")
+            raise ActivationRefused(f"{active} became active meanwhile, instead of {checkpoint}; look, then try again")
 
     def roll_back(self, checkpoint: CheckpointId, instead_of: CheckpointId | None, by: str) -> Entry:
-        """`checkpoint` is what served before. Raises SwapRefused where that is no longer so."""
+        """`checkpoint` is what served before. Raises ActivationRefused where that is no longer so."""
 
         def back(now: Versions) -> Versions:
             if now.before != checkpoint:
-                raise SwapRefused(f"a rollback now leads to {now.before}, not to {checkpoint}; look, then try again")
+                raise ActivationRefused(
+                    f"a rollback now leads to {now.before}, not to {checkpoint}; look, then try again"
+                )
             return now.with_rollback(instead_of)
 
         return self._change("rollback", checkpoint, by, back)
@@ -181,7 +183,7 @@ class Registry:
         if kept == manifest:
             return
         if state is not State.CANDIDATE:
-            raise SwapRefused(f"{manifest.version} is {state} in the registry; its manifest no longer changes")
+            raise ActivationRefused(f"{manifest.version} is {state} in the registry; its manifest no longer changes")
         self.store.publish(manifest)
 
     @contextmanager

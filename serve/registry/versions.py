@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from taxonomy.errors import CheckpointUnknown, SwapRefused
+from taxonomy.errors import ActivationRefused, CheckpointUnknown
 from taxonomy.labels import CheckpointId, TaxonomyId
 
 
@@ -55,9 +55,9 @@ class Versions(BaseModel):
 
     @property
     def before(self) -> CheckpointId:
-        """Where a rollback leads. Raises SwapRefused where it leads nowhere."""
+        """Where a rollback leads. Raises ActivationRefused where it leads nowhere."""
         if not self.behind:
-            raise SwapRefused("there is nothing to roll back to: no version served before the active one")
+            raise ActivationRefused("there is nothing to roll back to: no version served before the active one")
         return self.behind[-1]
 
     def get(self, checkpoint: CheckpointId) -> Version:
@@ -68,10 +68,10 @@ class Versions(BaseModel):
             raise CheckpointUnknown(f"the registry has no checkpoint {checkpoint}; `list` shows those it has") from None
 
     def with_added(self, checkpoint: CheckpointId, taxonomy: TaxonomyId, *, passed: bool) -> Versions:
-        """A new candidate, or one that has passed; what passed already stays as it is. Raises SwapRefused."""
+        """A new candidate, or one that has passed; what passed already stays as it is. Raises ActivationRefused."""
         known = self.versions.get(checkpoint)
         if known and known.taxonomy != taxonomy:
-            raise SwapRefused(f"{checkpoint} is in the registry already, with taxonomy {known.taxonomy}")
+            raise ActivationRefused(f"{checkpoint} is in the registry already, with taxonomy {known.taxonomy}")
         if known is None:
             known = Version(state=State.CANDIDATE, taxonomy=taxonomy)
         if passed and known.state is State.CANDIDATE:
@@ -79,19 +79,21 @@ class Versions(BaseModel):
         return self.model_copy(update={"versions": self.versions | {checkpoint: known}})
 
     def with_active(self, checkpoint: CheckpointId, instead_of: CheckpointId | None) -> Versions:
-        """Raises CheckpointUnknown, or SwapRefused where another is active than the one to be replaced."""
+        """Raises CheckpointUnknown, or ActivationRefused where another is active than the one to be replaced."""
         if checkpoint == instead_of == self.active:
             return self
         old = self._replaced(checkpoint, instead_of)
         return old.model_copy(update={"behind": (*self.behind, *([instead_of] if instead_of else []))})
 
     def with_rollback(self, instead_of: CheckpointId | None) -> Versions:
-        """The version before is active again, and the one before that is now behind it. Raises SwapRefused."""
+        """The version before is active again, and the one before that is now behind it. Raises ActivationRefused."""
         return self._replaced(self.before, instead_of).model_copy(update={"behind": self.behind[:-1]})
 
     def _replaced(self, checkpoint: CheckpointId, instead_of: CheckpointId | None) -> Versions:
         if self.active != instead_of:
-            raise SwapRefused(f"{self.active} became active meanwhile, instead of {instead_of}; look, then try again")
+            raise ActivationRefused(
+                f"{self.active} became active meanwhile, instead of {instead_of}; look, then try again"
+            )
         after = dict(self.versions)
         for name, state in ((instead_of, State.RETIRED), (checkpoint, State.ACTIVE)):
             if name is not None:
@@ -101,7 +103,7 @@ class Versions(BaseModel):
 
 def _moved(name: CheckpointId, version: Version, state: State) -> Version:
     if state not in NEXT[version.state]:
-        raise SwapRefused(f"{name} is {version.state} and cannot become {state}")
+        raise ActivationRefused(f"{name} is {version.state} and cannot become {state}")
     return version.model_copy(update={"state": state})
 
 

@@ -19,7 +19,7 @@ ENDS: Final = (
 """How an activation ends, and in which phase."""
 
 
-class SwapMetrics:
+class ActivationMetrics:
     """What one service counts and times of its activations. reads: its looks at the registry, by outcome."""
 
     def __init__(self, registry: CollectorRegistry) -> None:

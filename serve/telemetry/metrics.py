@@ -16,7 +16,7 @@ from serve.engine.collector import Engines
 from serve.routing.admission import Admission
 from serve.routing.answer import Answer
 from serve.routing.pair import Pair
-from serve.telemetry.activation_metrics import SwapMetrics
+from serve.telemetry.activation_metrics import ActivationMetrics
 from serve.telemetry.answer_metrics import AnswerMetrics
 from serve.telemetry.traces import NO_TRACER, span
 from serve.telemetry.trial_metrics import TrialMetrics
@@ -41,7 +41,7 @@ class Metrics:
         self.tracer = tracer
         self.engines = Engines()
         registry.register(self.engines)
-        self.swaps = SwapMetrics(registry)
+        self.swaps = ActivationMetrics(registry)
         self.trials = TrialMetrics(registry)
         self._answers = AnswerMetrics(registry)
         self.requests = Counter(

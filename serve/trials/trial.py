@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from serve.activation.activation import Wish
+from serve.activation.activation import ActivationRequest
 from serve.routing.active import Active
 from serve.routing.answer import Answer
 from serve.routing.router import Router
@@ -21,7 +21,7 @@ from serve.trials.golden import GoldenFigures
 from serve.trials.policy import Rules, judged, worst
 from serve.trials.shadow import Shadow
 from taxonomy.checkpoint.gate_record import Finding, Verdict
-from taxonomy.errors import RegistryFailed, SwapRefused, TrialEnded
+from taxonomy.errors import ActivationRefused, RegistryFailed, TrialEnded
 
 log = logging.getLogger(__name__)
 JUDGE_S: Final = 1.0
@@ -52,7 +52,12 @@ class Trial:
     """Splits the traffic while it runs, and ends by the word of a person or of the policy."""
 
     def __init__(
-        self, active: Active, wish: Wish, plan: Plan, rules: Rules, keep: Callable[[Trial, Word], Awaitable[None]]
+        self,
+        active: Active,
+        wish: ActivationRequest,
+        plan: Plan,
+        rules: Rules,
+        keep: Callable[[Trial, Word], Awaitable[None]],
     ) -> None:
         """`keep` keeps the evidence; it raises RegistryFailed where it cannot."""
         self.wish, self.plan = wish, plan
@@ -87,7 +92,7 @@ class Trial:
     def change(self, plan: Plan) -> None:
         """Go on with another mode or share; what was counted so far is kept as a stage of its own.
 
-        Raises SwapRefused where the trial is ending.
+        Raises ActivationRefused where the trial is ending.
         """
         self._check_open()
         self._earlier.append(self._tally.figures())
@@ -96,14 +101,14 @@ class Trial:
             self._show(plan)
 
     def end(self, word: Word) -> None:
-        """The first word counts. Raises SwapRefused where one was given already."""
+        """The first word counts. Raises ActivationRefused where one was given already."""
         self._check_open()
         self._word = word
         self._told.set()
 
     def _check_open(self) -> None:
         if self._word:
-            raise SwapRefused(f"the trial is {self._word.decision} already, by {self._word.by}")
+            raise ActivationRefused(f"the trial is {self._word.decision} already, by {self._word.by}")
 
     async def __call__(self, candidate: Router) -> None:
         """To its end, which is kept. Returns where the candidate is to be the active one.

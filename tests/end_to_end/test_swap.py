@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from serve.activation.activation import Report, Swap, Wish
+from serve.activation.activation import ActivationRequest, Activator, Report
 from serve.activation.phases import Phase
 from serve.activation.proof import record, tolerance, verify
 from serve.engine.vllm.engine import cpu_dtype
@@ -75,7 +75,7 @@ class Stage(NamedTuple):
     def serving(self) -> CheckpointId:
         return self.active.router.pair.checkpoint
 
-    def swap(self, strategy: Strategy) -> Swap:
+    def swap(self, strategy: Strategy) -> Activator:
         """A second engine has room for adapters."""
         lora = {"enable_lora": True, "max_lora_rank": 8} if strategy == "blue_green" else {}
         settings = self.settings.model_copy(update={"swap": strategy, "engine": self.settings.engine | lora})
@@ -96,7 +96,7 @@ class Stage(NamedTuple):
     def ensure(self, checkpoint: CheckpointId, strategy: Strategy = "in_place") -> None:
         """What a test begins with, whatever the one before left."""
         if self.serving != checkpoint:
-            self.run(self.swap(strategy).activate(Wish(checkpoint, "test")))
+            self.run(self.swap(strategy).activate(ActivationRequest(checkpoint, "test")))
 
 
 def changed(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> Path:
@@ -203,7 +203,7 @@ def swapped_under_load(stage: Stage, strategy: Strategy, *versions: CheckpointId
     async def main() -> list[Given]:
         async with under_load(stage) as answers:
             for version in versions:
-                assert (await stage.swap(strategy).activate(Wish(version, "test"))).outcome == "active"
+                assert (await stage.swap(strategy).activate(ActivationRequest(version, "test"))).outcome == "active"
                 await asyncio.sleep(1)
             return answers
 
@@ -243,7 +243,7 @@ def test_the_reload_that_reports_success_and_keeps_packed_copies_is_refused(
 
     monkeypatch.setattr(stage.engine, "reload", plain)
     with pytest.raises(FingerprintDiffers):
-        stage.run(stage.swap("in_place").activate(Wish(stage.two, "test")))
+        stage.run(stage.swap("in_place").activate(ActivationRequest(stage.two, "test")))
     stage.proves(stage.one)
 
 
@@ -271,7 +271,7 @@ def test_weights_that_cannot_be_loaded_in_place_leave_the_old_ones_restored(
 
     monkeypatch.setattr(stage.engine._llm, "collective_rpc", reading)
     with pytest.raises(EngineFailed, match="could not load"):
-        stage.run(stage.swap("in_place").activate(Wish(stage.two, "test")))
+        stage.run(stage.swap("in_place").activate(ActivationRequest(stage.two, "test")))
     stage.proves(stage.one)
 
 
@@ -319,7 +319,7 @@ def test_a_new_engine_that_is_killed_while_it_loads_leaves_the_old_one_serving(s
         async with under_load(stage) as answers:
             killing = asyncio.create_task(killed_when(lambda: cores() - old))
             with pytest.raises(EngineFailed, match="could not start"):
-                await swap.activate(Wish(stage.two, "test"))
+                await swap.activate(ActivationRequest(stage.two, "test"))
             await killing
         assert {name for name, _, _ in answers} == {stage.one}
         assert swap.report
@@ -350,7 +350,7 @@ def test_an_old_engine_that_is_killed_while_it_drains_leaves_the_new_one_serving
 
         async with under_load_until_shift(stage, swap):
             killing = asyncio.create_task(kill())
-            report = await swap.activate(Wish(stage.two, "test"))
+            report = await swap.activate(ActivationRequest(stage.two, "test"))
             await killing
         failed = [e for e in await asyncio.gather(*started, return_exceptions=True) if isinstance(e, BaseException)]
         assert failed
@@ -363,7 +363,7 @@ def test_an_old_engine_that_is_killed_while_it_drains_leaves_the_new_one_serving
 
 
 @asynccontextmanager
-async def under_load_until_shift(stage: Stage, swap: Swap) -> AsyncIterator[None]:
+async def under_load_until_shift(stage: Stage, swap: Activator) -> AsyncIterator[None]:
     """Clients that fail on nothing for as long as both engines live."""
 
     async def client(number: int) -> None:

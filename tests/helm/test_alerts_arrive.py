@@ -18,7 +18,7 @@ import httpx
 import pytest
 import yaml
 
-from serve.activation.activation import Wish
+from serve.activation.activation import ActivationRequest
 from serve.engine.protocol import Decoded, ScriptedEngine, Task
 from serve.registry.registry import Registry
 from serve.routing.pair import Pair
@@ -85,7 +85,7 @@ def fail_an_activation(house: House) -> None:
         raise EngineFailed("no memory for a second engine")
 
     with pytest.raises(EngineFailed):
-        asyncio.run(house.swapping(load).activate(Wish(house.two, "test")))
+        asyncio.run(house.swapping(load).activate(ActivationRequest(house.two, "test")))
 
 
 def _groups(render: Render) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from train.commands.app import main
+from route_feedback import main
 from train.recipe import Recipe
 from train.run import run
 

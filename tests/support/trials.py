@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from serve.activation.activation import Report, Wish
+from serve.activation.activation import ActivationRequest, Report
 from serve.activation.replica import Replica
 from serve.routing.answer import Answer
 from serve.trials.evidence import Evidence, kept
@@ -23,7 +23,7 @@ Running = asyncio.Task[Report]
 async def on_trial(house: House, plan: Plan, rules: Rules = USUAL) -> AsyncIterator[tuple[Replica, Running]]:
     """Version two beside version one, once it has its share."""
     replica = house.replica(rules=rules)
-    task = asyncio.create_task(replica.try_out(Wish(house.two, "ada"), plan))
+    task = asyncio.create_task(replica.try_out(ActivationRequest(house.two, "ada"), plan))
     await until(lambda: house.active.split is not None or task.done())
     try:
         yield replica, task

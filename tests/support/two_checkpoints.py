@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from serve.activation.activation import Swap
+from serve.activation.activation import Activator
 from serve.activation.phases import LIMITS_S, Phase
 from serve.activation.replica import Replica
 from serve.activation.strategy import BlueGreen, InPlace
@@ -76,11 +76,11 @@ class House:
         self.routers[pair.checkpoint] = Router(pair, self.engines[pair.checkpoint], self.settings, 32_768, metrics)
         return self.routers[pair.checkpoint]
 
-    def swapping(self, load: Callable[[Pair], Awaitable[Router]] | None, **limits_s: float) -> Swap:
+    def swapping(self, load: Callable[[Pair], Awaitable[Router]] | None, **limits_s: float) -> Activator:
         """In place where nothing loads a second engine."""
         phases = self.phases
 
-        class Traced(Swap):
+        class Traced(Activator):
             def _go(self, phase: Phase) -> None:
                 super()._go(phase)
                 phases.append(phase)
@@ -89,7 +89,7 @@ class House:
         strategy = BlueGreen(load) if load else InPlace(self.active, self.registry)
         return Traced(self.active, self.registry, strategy, self.settings.cache, limits)
 
-    def replica(self, swap: Swap | None = None, rules: Rules = USUAL) -> Replica:
+    def replica(self, swap: Activator | None = None, rules: Rules = USUAL) -> Replica:
         """The house among those that share its registry."""
         return Replica(swap or self.swap, Lease(self.registry, "one/1"), rules)
 

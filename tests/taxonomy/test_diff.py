@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from taxonomy.commands.app import main
+from route_feedback import main
 from taxonomy.comments import labelled, read_comments, write_comments
 from taxonomy.diff import diff, migrated
 from taxonomy.formats.registry import save_taxonomy

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from train.commands.app import main
+from route_feedback import main
 
 TINY: dict[str, Any] = {
     "corpus": 40,

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from eval.commands.app import main
 from eval.decoding.evaluation import Evaluation, General
 from eval.decoding.run import answers_of, keep, read
 from eval.general.suite import Question, write_questions
+from route_feedback import main
 from serve.activation.proof import record
 from serve.routing.pair import pair_of
 from serve.routing.router import Router

@@ -11,13 +11,13 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from route_feedback import main
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.checkpoint.manifest import read_manifest, verify
 from taxonomy.comments import write_comments
 from taxonomy.errors import CheckpointInvalid, DataInvalid
 from taxonomy.language.prompt import PromptStyle
 from train.advice import known, settled, warnings
-from train.commands.app import main
 from train.corpus.generator import Corpus, load_phrasebook
 from train.plan import plan
 from train.recipe import Recipe

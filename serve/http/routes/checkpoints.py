@@ -13,13 +13,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, SecretStr
 
-from serve.activation.activation import Report, Wish
+from serve.activation.activation import ActivationRequest, Report
 from serve.activation.follow import Follower
 from serve.activation.replica import Replica
 from serve.http.admin_schemas import Asked, AskedTrial, listed, parsed, report_json
 from serve.telemetry.trial_metrics import Mode
 from serve.trials.trial import Plan
-from taxonomy.errors import NotAllowed, RouteFeedbackError, SwapRefused
+from taxonomy.errors import ActivationRefused, NotAllowed, RouteFeedbackError
 from taxonomy.labels import CheckpointId
 
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
@@ -103,21 +103,21 @@ def _body(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _allowed(request: Request, admin: Admin) -> Replica:
-    """Raises NotAllowed, or SwapRefused where there is no registry."""
+    """Raises NotAllowed, or ActivationRefused where there is no registry."""
     if admin.key is None:
         raise NotAllowed("no admin key is set, so nobody may do this; set ROUTE_FEEDBACK_ADMIN_KEY")
     given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
     if not hmac.compare_digest(given, admin.key.get_secret_value().encode()):
         raise NotAllowed("this takes the admin key: Authorization: Bearer ...")
     if admin.replica is None:
-        raise SwapRefused("this service has no registry; set ROUTE_FEEDBACK_REGISTRY to a directory or a URL")
+        raise ActivationRefused("this service has no registry; set ROUTE_FEEDBACK_REGISTRY to a directory or a URL")
     return admin.replica
 
 
 async def _activated(request: Request, admin: Admin, checkpoint: CheckpointId | None) -> JSONResponse:
     replica, asked = _allowed(request, admin), await parsed(request, Asked)
     checked = asyncio.Event()
-    wish = Wish(checkpoint, asked.by, asked.without_gate)
+    wish = ActivationRequest(checkpoint, asked.by, asked.without_gate)
     return await _begun(admin, replica, replica.activate(wish, checked), checked)
 
 
@@ -128,7 +128,7 @@ async def _tried(request: Request, admin: Admin, checkpoint: CheckpointId, mode:
         replica.trial.change(plan)
         return JSONResponse(report_json(replica.swap), 202)
     checked = asyncio.Event()
-    wish = Wish(checkpoint, asked.by, asked.without_gate)
+    wish = ActivationRequest(checkpoint, asked.by, asked.without_gate)
     return await _begun(admin, replica, replica.try_out(wish, plan, checked), checked)
 
 

@@ -9,10 +9,10 @@ import pytest
 from lm_eval import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 
-from eval.commands.app import main
 from eval.general.figures import read_questions
 from eval.general.suite import write_questions
 from eval.general.tasks import task_manager
+from route_feedback import main
 from tests.eval.general.questions_folder import write_folder
 from tests.support.tokenizers import tokenizer_of_kind
 from train.corpus.suite import suite

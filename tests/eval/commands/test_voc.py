@@ -150,6 +150,6 @@ def test_every_command_has_help_and_refuses_to_run_without_its_files(
 def test_to_score_takes_no_torch() -> None:
     """It takes seconds to import, and scoring files needs none of it."""
     line = (
-        "import sys; from eval.__main__ import main; main(['eval', 'voc', '--help']); sys.exit('torch' in sys.modules)"
+        "import sys; from route_feedback import main; main(['eval', 'voc', '--help']); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", line], capture_output=True, check=False).returncode == 0

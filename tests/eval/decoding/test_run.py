@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from eval.commands.app import main
 from eval.decoding.decoding import decoded, reproduced
 from eval.decoding.evaluation import BUNDLED_GOLD, BUNDLED_LANGUAGES, Evaluation, General, read_evaluation
 from eval.decoding.run import Inputs, answers_of, keep, read, write
 from eval.general.suite import write_questions
 from eval.judging.gate import Policy, decide
+from route_feedback import main
 from serve.engine.protocol import Decoded, ScriptedEngine, Task
 from serve.routing.pair import pair_of
 from serve.routing.router import Router

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from eval.commands.app import main
 from eval.scoring.predictions import read_gold, read_predictions
+from route_feedback import main
 from serve.engine.protocol import ScriptedEngine
 from serve.http.app import create_app
 from serve.routing.active import Active

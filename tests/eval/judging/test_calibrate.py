@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from eval.commands.app import main
 from eval.judging.calibrate import (
     Confidences,
     calibrate,
@@ -25,6 +24,7 @@ from eval.judging.calibrate import (
     risk_coverage,
 )
 from eval.scoring.predictions import Prediction, Segment
+from route_feedback import main
 from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.checkpoint.calibration import Calibration, Scale
 from taxonomy.checkpoint.manifest import publish, read_manifest

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from eval.commands.app import main
 from eval.decoding.decoding import decoded
+from route_feedback import main
 from serve.http.app import create_app
 from serve.routing.active import Active
 from serve.routing.pair import load_pair

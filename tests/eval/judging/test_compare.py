@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from eval.commands.app import main
 from eval.judging.compare import compare, detectable, mcnemar
 from eval.scoring.predictions import Prediction, Segment
+from route_feedback import main
 from taxonomy.comments import LabelledComment, Span, write_comments
 from taxonomy.errors import DataInvalid
 

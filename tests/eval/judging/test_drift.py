@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.commands.app import main
 from eval.judging.drift import Said, Traffic, chance, drift, psi, read_traffic, topics
+from route_feedback import main
 from taxonomy.errors import DataInvalid
 
 LABELS = [(f"L{n // 5}", f"leaf {n}") for n in range(20)]

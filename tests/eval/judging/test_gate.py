@@ -14,9 +14,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.commands.app import main
 from eval.judging.gate import Policy, decide, read_policy
 from eval.judging.paired import packed
+from route_feedback import main
 from taxonomy.checkpoint.calibration import Calibration, Scale
 from taxonomy.checkpoint.fingerprint import Fingerprint, Probe
 from taxonomy.checkpoint.gate_record import Decision, Verdict, evidence_of

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from eval.bench.scores import worsened
-from eval.commands.app import main
 from eval.general.figures import Generals, Measured, Question, Run, figure
 from eval.judging.paired import with_general
 from eval.report.files import rendered, write_report
 from eval.report.report import Side, confusions, report, where_wrong, worst
 from eval.scoring.matched import matched
 from eval.scoring.predictions import Predictions
+from route_feedback import main
 from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint.manifest import Manifest, read_manifest

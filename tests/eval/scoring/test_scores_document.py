@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eval.commands.app import main
+from route_feedback import main
 
 DOCUMENT = Path("docs/scores.md").read_text(encoding="utf-8")
 BLOCKS = dict(

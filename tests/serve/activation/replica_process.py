@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
-from serve.activation.activation import Swap
+from serve.activation.activation import Activator
 from serve.activation.follow import Follower
 from serve.activation.proof import verify
 from serve.activation.replica import Replica
@@ -54,7 +54,7 @@ async def _serving(root: Path, cache: Path, name: str, load_s: float, address: C
         _note(root.parent / "loads", f"-{name}")
         return router
 
-    replica = Replica(Swap(active, registry, BlueGreen(load), cache), Lease(registry, name, seconds=10), USUAL)
+    replica = Replica(Activator(active, registry, BlueGreen(load), cache), Lease(registry, name, seconds=10), USUAL)
     app = create_app(active, Admin(replica, settings.admin_key, Follower(replica, every_s=0.2)))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     serving = asyncio.create_task(server.serve())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from serve.activation.activation import Report, Wish
+from serve.activation.activation import ActivationRequest, Report
 from serve.activation.phases import LIMITS_S, NEXT, Phase, followed
 from serve.engine.protocol import Decoded, Task
 from serve.registry.versions import State
@@ -18,14 +18,14 @@ from serve.routing.pair import Pair, pair_of
 from serve.routing.router import Router
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.errors import (
+    ActivationFailed,
+    ActivationRefused,
     CheckpointInvalid,
     CheckpointUnknown,
     EngineFailed,
     FingerprintDiffers,
     RegistryFailed,
     RouteFeedbackError,
-    SwapFailed,
-    SwapRefused,
 )
 from taxonomy.labels import CheckpointId
 from tests.support.checkpoints import WEIGHTS, choosing, proven, root_of, router_on, unpublished
@@ -34,8 +34,8 @@ from tests.support.two_checkpoints import COMMENT, House
 HOPEFUL = [Phase.RESOLVING, Phase.CHECKING, Phase.LOADING, Phase.WARMING, Phase.VERIFYING, Phase.SHIFTING]
 
 
-def wish(checkpoint: CheckpointId | None, without_gate: str | None = None) -> Wish:
-    return Wish(checkpoint, "test", without_gate)
+def wish(checkpoint: CheckpointId | None, without_gate: str | None = None) -> ActivationRequest:
+    return ActivationRequest(checkpoint, "test", without_gate)
 
 
 def activated(house: House, checkpoint: CheckpointId | None = None) -> Report:
@@ -67,7 +67,7 @@ def test_a_rollback_takes_the_same_way_back(house: House) -> None:
     report = asyncio.run(house.swap.activate(wish(None)))
     assert house.phases[:6] == HOPEFUL
     assert (report.checkpoint, house.registry.read().active) == (house.one, house.one)
-    with pytest.raises(SwapRefused, match="nothing to roll back to"):
+    with pytest.raises(ActivationRefused, match="nothing to roll back to"):
         asyncio.run(house.swap.activate(wish(None)))
 
 
@@ -164,7 +164,7 @@ def test_a_second_activation_meanwhile_is_refused_and_does_not_disturb_the_first
     async def two_at_once() -> Report:
         first = asyncio.create_task(house.swap.activate(wish(house.two)))
         await asyncio.sleep(0)
-        with pytest.raises(SwapRefused, match=f"{house.two} is being activated"):
+        with pytest.raises(ActivationRefused, match=f"{house.two} is being activated"):
             await house.swap.activate(wish(house.one))
         return await first
 
@@ -172,7 +172,7 @@ def test_a_second_activation_meanwhile_is_refused_and_does_not_disturb_the_first
 
 
 def test_what_is_active_already_is_not_activated_again(house: House) -> None:
-    with pytest.raises(SwapRefused, match="active already"):
+    with pytest.raises(ActivationRefused, match="active already"):
         activated(house, house.one)
 
 
@@ -187,7 +187,7 @@ def test_without_the_gates_record_it_is_refused_unless_an_admin_takes_it_on_by_n
 ) -> None:
     third = asyncio.run(proven(unpublished(tmp_path / "3", 3), house.settings, gate=None)).version
     house.registry.add(tmp_path / "3", bundled_taxonomy(), "test")
-    with pytest.raises(SwapRefused, match="has no gate record"):
+    with pytest.raises(ActivationRefused, match="has no gate record"):
         activated(house, third)
     house.serves_the_old_pair_and_says("has no gate record")
     assert house.phases == [Phase.RESOLVING, Phase.CHECKING, Phase.RETURNING, Phase.IDLE]
@@ -257,7 +257,7 @@ def test_a_phase_that_takes_too_long_is_given_up(house: House, phase: Phase) -> 
         engine.decode = decode  # type: ignore[method-assign]
         return router
 
-    fails(house, SwapFailed, f"{phase} took longer than 0.05 s", slow, **{phase: 0.05})
+    fails(house, ActivationFailed, f"{phase} took longer than 0.05 s", slow, **{phase: 0.05})
     house.serves_the_old_pair_and_says("took longer")
     assert phase is Phase.LOADING or house.engines[house.two].closed
 
@@ -308,7 +308,7 @@ def test_another_replica_that_was_faster_is_not_overruled(house: House, tmp_path
         return await house.load(pair)
 
     house.swap = house.swapping(overtaken)
-    with pytest.raises(SwapRefused, match=f"{third} became active meanwhile"):
+    with pytest.raises(ActivationRefused, match=f"{third} became active meanwhile"):
         activated(house)
     house.serves_the_old_pair_and_says("became active meanwhile")
 

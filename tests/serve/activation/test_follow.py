@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serve.activation.activation import Wish
+from serve.activation.activation import ActivationRequest
 from serve.activation.follow import Follower
 from serve.activation.replica import Replica
 from serve.registry.lease import Lease
@@ -18,7 +18,7 @@ from serve.routing.router import Router
 from serve.trials.evidence import kept
 from serve.trials.trial import Plan
 from taxonomy.bundled import bundled_taxonomy
-from taxonomy.errors import EngineFailed, SwapRefused
+from taxonomy.errors import ActivationRefused, EngineFailed
 from tests.support.checkpoints import proven, root_of, unpublished
 from tests.support.two_checkpoints import House, until
 
@@ -120,7 +120,7 @@ def test_a_trial_ends_when_another_becomes_active_which_is_then_followed(house: 
     follower = follower_of(replica)
 
     async def test() -> None:
-        trying = asyncio.create_task(replica.try_out(Wish(house.two, "ada"), Plan("canary", 0.5)))
+        trying = asyncio.create_task(replica.try_out(ActivationRequest(house.two, "ada"), Plan("canary", 0.5)))
         await until(lambda: house.active.split is not None)
         elsewhere(house).activate(third, house.one, "another replica")
         await follower.look()
@@ -155,6 +155,6 @@ def test_what_was_read_before_this_replica_changed_it_is_not_followed(house: Hou
 
 
 def test_a_version_that_is_active_no_more_is_not_followed(house: House, replica: Replica) -> None:
-    with pytest.raises(SwapRefused, match=f"{house.one} became active meanwhile"):
-        asyncio.run(replica.activate(Wish(house.two, "test", follows=True)))
+    with pytest.raises(ActivationRefused, match=f"{house.one} became active meanwhile"):
+        asyncio.run(replica.activate(ActivationRequest(house.two, "test", follows=True)))
     assert asyncio.run(house.ask())[0] == house.one

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from serve.activation.activation import Report, Wish
+from serve.activation.activation import ActivationRequest, Report
 from serve.activation.phases import Phase
 from serve.routing.pair import Pair, pair_of
 from serve.routing.router import Router
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.errors import (
+    ActivationFailed,
+    ActivationRefused,
     DeadlinePassed,
     EngineFailed,
     FingerprintDiffers,
     Overloaded,
     RegistryFailed,
-    SwapFailed,
-    SwapRefused,
 )
 from taxonomy.labels import CheckpointId
 from taxonomy.tree import Taxonomy, taxonomy_of
@@ -45,7 +45,7 @@ def engine(house: House) -> Engine:
 
 
 async def activated(house: House, checkpoint: CheckpointId | None = None) -> Report:
-    return await house.swap.activate(Wish(checkpoint or house.two, "test"))
+    return await house.swap.activate(ActivationRequest(checkpoint or house.two, "test"))
 
 
 def serves_the_restored_pair_and_says(house: House, reason: str, *reloads: CheckpointId) -> None:
@@ -61,7 +61,7 @@ def test_the_one_engine_takes_the_new_weights(one: House) -> None:
     assert (list(one.engines), engine(one).reloads) == ([one.one], [one.two])
     assert not engine(one).closed
     assert asyncio.run(one.ask())[0] == one.two
-    asyncio.run(one.swap.activate(Wish(None, "test")))
+    asyncio.run(one.swap.activate(ActivationRequest(None, "test")))
     assert (engine(one).reloads, one.registry.read().active) == ([one.two, one.one], one.one)
 
 
@@ -116,7 +116,7 @@ def test_requests_that_do_not_end_in_time_break_it_off_and_nothing_was_touched(o
         engine(one).go_on.clear()
         before = asyncio.create_task(one.ask())
         await asyncio.sleep(0)
-        with pytest.raises(SwapFailed, match="pausing took longer"):
+        with pytest.raises(ActivationFailed, match="pausing took longer"):
             await activated(one)
         engine(one).go_on.set()
         await before
@@ -210,7 +210,7 @@ def test_without_a_fingerprint_of_what_serves_nothing_is_begun(one: House, tmp_p
     asyncio.run(proven(folder, one.settings))
     pair = pair_of(str(folder), bundled_taxonomy(), one.settings.cache)
     one.active.router = Router(pair, engine(one), one.settings, 32_768)
-    with pytest.raises(SwapRefused, match="nothing could prove the way back"):
+    with pytest.raises(ActivationRefused, match="nothing could prove the way back"):
         asyncio.run(activated(one))
     assert engine(one).reloads == []
 
@@ -235,7 +235,7 @@ def test_another_architecture_or_taxonomy_is_not_loaded_in_place(
     taxonomy = change(folder)
     third = asyncio.run(proven(folder, one.settings, taxonomy=taxonomy)).version
     one.registry.add(folder, taxonomy, "test")
-    with pytest.raises(SwapRefused, match=reason):
+    with pytest.raises(ActivationRefused, match=reason):
         asyncio.run(activated(one, third))
     serves_the_restored_pair_and_says(one, reason)
 

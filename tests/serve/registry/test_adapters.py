@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serve.activation.activation import Wish
+from serve.activation.activation import ActivationRequest
 from serve.commands import checkpoint as checkpoint_commands
 from serve.registry.registry import Registry
 from serve.routing.pair import load_pair, pair_of
@@ -15,7 +15,7 @@ from serve.settings import Settings
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint.adapter import adapter_of
 from taxonomy.checkpoint.manifest import read_manifest
-from taxonomy.errors import CheckpointInvalid, CheckpointUnknown, EngineFailed, SwapRefused
+from taxonomy.errors import ActivationRefused, CheckpointInvalid, CheckpointUnknown, EngineFailed
 from tests.support.checkpoints import adapted, proven, published, root_of, router_on, unpublished
 from tests.support.two_checkpoints import House
 
@@ -86,5 +86,5 @@ def test_it_is_not_loaded_in_place(house: House, small: Path) -> None:
     recorded = house.registry.manifest(house.two).fingerprint
     published(small, base=manifest, fingerprint=recorded)
     house.registry.add(small, bundled_taxonomy(), "test")
-    with pytest.raises(SwapRefused, match="is an adapter; not in place"):
-        asyncio.run(house.swap.activate(Wish(manifest.version, "test", "Ada")))
+    with pytest.raises(ActivationRefused, match="is an adapter; not in place"):
+        asyncio.run(house.swap.activate(ActivationRequest(manifest.version, "test", "Ada")))

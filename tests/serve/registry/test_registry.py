@@ -21,7 +21,7 @@ from serve.settings import Settings
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint.gate_record import Verdict
 from taxonomy.checkpoint.manifest import MANIFEST, Manifest, publish, read_manifest, verify
-from taxonomy.errors import CheckpointInvalid, CheckpointUnknown, RegistryFailed, SwapRefused
+from taxonomy.errors import ActivationRefused, CheckpointInvalid, CheckpointUnknown, RegistryFailed
 from taxonomy.labels import CheckpointId
 from taxonomy.tree import Leaf, taxonomy_of
 from tests.support.checkpoints import PROMOTED, WEIGHTS, proven, published, root_of, unpublished
@@ -81,7 +81,7 @@ def test_a_candidate_may_bring_its_gate_record_later_and_one_that_passed_no_long
     assert decision
     assert decision.verdict is PROMOTED
     published(tmp_path / "a", scores={"better": 1.0})
-    with pytest.raises(SwapRefused, match="passed in the registry; its manifest no longer changes"):
+    with pytest.raises(ActivationRefused, match="passed in the registry; its manifest no longer changes"):
         anywhere.add(tmp_path / "a", TAXONOMY, "test")
 
 
@@ -105,13 +105,13 @@ def test_what_is_not_whole_or_for_another_taxonomy_does_not_come_in(anywhere: Re
 
 def test_without_gate_or_fingerprint_it_may_not_serve(anywhere: Registry, tmp_path: Path, settings: Settings) -> None:
     bare = added(anywhere, tmp_path / "a", 1)
-    with pytest.raises(SwapRefused, match="no gate record"):
+    with pytest.raises(ActivationRefused, match="no gate record"):
         anywhere.may_serve(bare.version)
-    with pytest.raises(SwapRefused, match="no fingerprint"):
+    with pytest.raises(ActivationRefused, match="no fingerprint"):
         anywhere.may_serve(bare.version, without_gate="Ada")
     asyncio.run(proven(unpublished(tmp_path / "b", 2), settings, gate=Verdict.REJECT))
     rejected = anywhere.add(tmp_path / "b", TAXONOMY, "test")
-    with pytest.raises(SwapRefused, match=r"verdict on .* is reject, not promote"):
+    with pytest.raises(ActivationRefused, match=r"verdict on .* is reject, not promote"):
         anywhere.may_serve(rejected.version)
     assert anywhere.may_serve(rejected.version, without_gate="Ada") == rejected.fingerprint
 
@@ -143,7 +143,7 @@ def test_a_rollback_that_would_lead_elsewhere_by_now_is_refused(anywhere: Regist
     one, two, three = (added(anywhere, tmp_path / str(seed), seed, gate=PROMOTED).version for seed in (1, 2, 3))
     for new, old in ((one, None), (two, one), (three, two)):
         anywhere.activate(new, old, "test")
-    with pytest.raises(SwapRefused, match=f"now leads to {two}"):
+    with pytest.raises(ActivationRefused, match=f"now leads to {two}"):
         anywhere.roll_back(one, three, "test")
 
 
@@ -189,7 +189,7 @@ def test_processes_that_race_lose_nothing(anywhere: Registry, tmp_path: Path) ->
         "registry = Registry(sys.argv[1]); done = 0\n"
         "while done < 4:\n"
         "    try: registry.activate(sys.argv[2], registry.read().active, sys.argv[2])\n"
-        "    except SwapRefused: continue\n"
+        "    except ActivationRefused: continue\n"
         "    done += 1\n"
     )
     racing = [

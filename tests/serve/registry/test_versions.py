@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve.registry.versions import NEXT, State, Version, Versions
-from taxonomy.errors import CheckpointUnknown, SwapRefused
+from taxonomy.errors import ActivationRefused, CheckpointUnknown
 from taxonomy.labels import CheckpointId, TaxonomyId
 
 A, B, C = map(CheckpointId, ("ck_a", "ck_b", "ck_c"))
@@ -42,13 +42,13 @@ def test_activation_retires_what_was_active_and_rollback_goes_back_step_by_step(
     assert (now.active, now.before) == (B, A)
     now = now.with_rollback(B)
     assert (now.active, now.behind) == (A, ())
-    with pytest.raises(SwapRefused, match="nothing to roll back to"):
+    with pytest.raises(ActivationRefused, match="nothing to roll back to"):
         now.with_rollback(A)
 
 
 def test_who_decided_on_an_older_state_is_refused() -> None:
     now = THREE.with_active(A, None)
-    with pytest.raises(SwapRefused, match="ck_a became active meanwhile, instead of None"):
+    with pytest.raises(ActivationRefused, match="ck_a became active meanwhile, instead of None"):
         now.with_active(B, None)
 
 
@@ -58,7 +58,7 @@ def test_an_unknown_version_is_named() -> None:
 
 
 def test_a_version_keeps_the_taxonomy_that_it_came_with() -> None:
-    with pytest.raises(SwapRefused, match="already, with taxonomy tx_1"):
+    with pytest.raises(ActivationRefused, match="already, with taxonomy tx_1"):
         THREE.with_added(A, TaxonomyId("tx_2"), passed=True)
 
 
@@ -68,7 +68,7 @@ def test_whatever_is_asked_one_version_at_most_is_active(wishes: list[Checkpoint
     for wish in wishes:
         try:
             now = now.with_rollback(now.active) if wish is None else now.with_active(wish, now.active)
-        except SwapRefused:
+        except ActivationRefused:
             continue
         assert [version.state for version in now.versions.values()].count(State.ACTIVE) == 1
         assert now.active not in now.behind[-1:]

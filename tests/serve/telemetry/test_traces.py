@@ -19,7 +19,7 @@ from fastapi.testclient import TestClient
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client import CollectorRegistry
 
-from serve.activation.activation import Wish
+from serve.activation.activation import ActivationRequest
 from serve.activation.phases import Phase
 from serve.engine.protocol import Decoded, Engine, ScriptedEngine
 from serve.http.app import create_app
@@ -115,7 +115,7 @@ def test_a_request_is_one_tree_of_spans_from_http_to_the_engine(
 def test_an_activation_is_a_tree_of_its_phases(house: House, collector: Collector) -> None:
     with tracing(os.environ) as tracer:
         house.swap._tracer = tracer
-        asyncio.run(house.swap.activate(Wish(house.two, "ada")))
+        asyncio.run(house.swap.activate(ActivationRequest(house.two, "ada")))
     spans = collector.spans
     root = spans.pop("activation")
     assert attributes(root) == {"route_feedback.checkpoint": house.two, "route_feedback.outcome": "active"}
@@ -129,7 +129,7 @@ def test_an_activation_that_fails_says_where(house: House, collector: Collector)
     with tracing(os.environ) as tracer:
         house.swap._tracer = tracer
         with pytest.raises(CheckpointInvalid):
-            asyncio.run(house.swap.activate(Wish(house.two, "ada")))
+            asyncio.run(house.swap.activate(ActivationRequest(house.two, "ada")))
     spans = collector.spans
     assert attributes(spans["activation"])["route_feedback.outcome"] == "failed"
     assert {name for name, span in spans.items() if span.status.code == ERROR} == {"activation", "checking"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serve.activation.activation import Wish
+from serve.activation.activation import ActivationRequest
 from serve.activation.phases import Phase
 from serve.engine.protocol import Decoded, Task
 from serve.routing.pair import Pair
@@ -19,7 +19,7 @@ from serve.trials.trial import Plan
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint.gate_record import Verdict
 from taxonomy.comments import LabelledComment
-from taxonomy.errors import EngineFailed, RegistryFailed, SwapRefused, TrialEnded
+from taxonomy.errors import ActivationRefused, EngineFailed, RegistryFailed, TrialEnded
 from taxonomy.labels import CheckpointId
 from tests.support.checkpoints import proven, root_of, unpublished
 from tests.support.trials import IDS, asked, ended, on_trial, sample
@@ -70,9 +70,11 @@ def test_without_the_gate_it_is_not_tried_unless_an_admin_takes_it_on_by_name(ho
 
     async def test() -> None:
         replica = house.replica()
-        with pytest.raises(SwapRefused, match="has no gate record"):
-            await replica.try_out(Wish(third, "ada"), Plan("canary", 0.1))
-        task = asyncio.create_task(replica.try_out(Wish(third, "ada", without_gate="Ada"), Plan("canary", 0.1)))
+        with pytest.raises(ActivationRefused, match="has no gate record"):
+            await replica.try_out(ActivationRequest(third, "ada"), Plan("canary", 0.1))
+        task = asyncio.create_task(
+            replica.try_out(ActivationRequest(third, "ada", without_gate="Ada"), Plan("canary", 0.1))
+        )
         await until(lambda: house.swap.phase is Phase.TRYING)
         replica.stop(third, "ada")
         with pytest.raises(TrialEnded):
@@ -122,7 +124,7 @@ def test_a_promoted_candidate_serves_on_the_engine_that_was_tried(house: House) 
             for name in IDS:
                 await asked(house, name)
             replica.promote(house.two, "bob")
-            with pytest.raises(SwapRefused, match="promoted already, by bob"):
+            with pytest.raises(ActivationRefused, match="promoted already, by bob"):
                 replica.stop(house.two, "eve")
             assert (await task).outcome == "active"
             assert (await house.ask())[0] == house.two
@@ -205,8 +207,11 @@ def test_worse_on_the_golden_comments_it_gets_no_request(house: House) -> None:
 def test_another_activation_meanwhile_is_refused_and_says_what_to_do(house: House) -> None:
     async def test() -> None:
         async with on_trial(house, Plan("canary", 0.1)) as (replica, _):
-            for work in (replica.activate(Wish(house.two, "eve")), replica.activate(Wish(None, "eve"))):
-                with pytest.raises(SwapRefused, match=r"is being activated \(trying\); promote or stop it first"):
+            for work in (
+                replica.activate(ActivationRequest(house.two, "eve")),
+                replica.activate(ActivationRequest(None, "eve")),
+            ):
+                with pytest.raises(ActivationRefused, match=r"is being activated \(trying\); promote or stop it first"):
                     await work
 
     asyncio.run(test())
@@ -214,9 +219,9 @@ def test_another_activation_meanwhile_is_refused_and_says_what_to_do(house: Hous
 
 def test_what_is_not_on_trial_is_neither_promoted_nor_stopped(house: House) -> None:
     replica = house.replica()
-    with pytest.raises(SwapRefused, match=f"{house.two} is not on trial at one/1"):
+    with pytest.raises(ActivationRefused, match=f"{house.two} is not on trial at one/1"):
         replica.promote(house.two, "bob")
-    with pytest.raises(SwapRefused, match="is not on trial"):
+    with pytest.raises(ActivationRefused, match="is not on trial"):
         replica.stop(house.two, "bob")
 
 
@@ -289,6 +294,6 @@ def test_of_trials_that_end_at_once_each_is_kept(house: House) -> None:
 
 def test_where_there_is_one_engine_no_trial_is_begun(house: House) -> None:
     replica = house.replica(house.swapping(None))
-    with pytest.raises(SwapRefused, match="in_place has one"):
-        asyncio.run(replica.try_out(Wish(house.two, "ada"), Plan("canary", 0.1)))
+    with pytest.raises(ActivationRefused, match="in_place has one"):
+        asyncio.run(replica.try_out(ActivationRequest(house.two, "ada"), Plan("canary", 0.1)))
     assert house.phases == []

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from route_feedback import main
 from taxonomy.checkpoint.manifest import read_manifest, verify
 from train.choosing.candidates import candidates
-from train.commands.app import main
 from train.loop.steps import KL, STEPS, read_steps
 from train.recipe import Recipe
 from train.run import run

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from route_feedback import main
 from taxonomy.bundled import BUNDLED_TAXONOMY, bundled_taxonomy
 from taxonomy.comments import LabelledComment, Span, as_json, write_comments
 from taxonomy.errors import DataInvalid
 from taxonomy.language.chunks import chunks
 from tests.support.strategies import comment as any_comment
-from train.commands.app import main
 from train.corpus.generator import Corpus, load_phrasebook, on_cuts
 from train.data.chats import chat_of, write_chats
 from train.data.check import check

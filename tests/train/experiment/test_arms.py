@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from eval.general.suite import write_questions
+from route_feedback import main
 from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.checkpoint.manifest import read_manifest
 from taxonomy.comments import read_comments, write_comments
 from taxonomy.errors import CallWrong
 from taxonomy.formats.registry import load_taxonomy
-from train.commands.app import main
 from train.corpus.clinc import write_clinc
 from train.corpus.generator import Corpus, load_phrasebook
 from train.corpus.suite import suite

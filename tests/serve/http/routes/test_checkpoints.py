@@ -15,8 +15,8 @@ import uvicorn
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from serve.activation.activation import Swap
-from serve.commands.checkpoint import main
+from route_feedback import main
+from serve.activation.activation import Activator
 from serve.http.app import create_app
 from serve.http.routes.checkpoints import Admin
 from serve.routing.pair import Pair
@@ -31,7 +31,7 @@ KEY = "a key for the tests"
 AS_ADMIN = {"Authorization": f"Bearer {KEY}"}
 
 
-def client_of(house: House, swap: Swap | None, key: str | None = KEY) -> TestClient:
+def client_of(house: House, swap: Activator | None, key: str | None = KEY) -> TestClient:
     admin = Admin(house.replica(swap) if swap else None, SecretStr(key) if key else None)
     return TestClient(create_app(house.active, admin), headers=AS_ADMIN, raise_server_exceptions=False)
 

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from serve.commands.checkpoint import main
+from route_feedback import main
 from serve.http.app import create_app
 from serve.http.routes.checkpoints import Admin
 from serve.trials.evidence import kept

@@ -1,19 +1,26 @@
 # Two commands matter: `make run` and `make test`. Both set up .venv from the pinned, hash-checked lock first.
 SHELL := /bin/bash
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The first of these that runs.
+PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do \
+  $$each -c pass 2> /dev/null && command -v $$each && break; done)
 HOST ?= 127.0.0.1
 PORT ?= 8000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 RECIPES := train/recipes
 DEBIAN := chromium prometheus prometheus-alertmanager
-# Consulted only where what pip is configured with has no CPU build of PyTorch.
-TORCH_INDEX := https://download.pytorch.org/whl/cpu
+# Where pip finds the CPU build of PyTorch if what it is configured with has none: a page of links, or a folder of wheels.
+TORCH_WHEELS ?= locks/pytorch/torch/index.html
+INDEX := --index file://$(CURDIR)/locks/pytorch
+COMPILE := $(BIN)/uv pip compile pyproject.toml --override locks/overrides.txt --generate-hashes --no-emit-index-url \
+  --custom-compile-command "make lock" --quiet --extra s3
+CPU := $(INDEX) --extra cpu --universal --python-version 3.11
+GPU := --extra gpu --python-version 3.12 --python-platform x86_64-manylinux_2_28
 
-.PHONY: run test check setup served bench checkpoint corpus pictures lock help
+.PHONY: run test check setup served bench checkpoint corpus pictures lock lock-check help
 
 help:  ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: setup  ## start the service with the bundled taxonomy and checkpoint
 	@exec $(BIN)/route-feedback serve --host $(HOST) --port $(PORT)
@@ -31,14 +38,18 @@ check: setup  ## lint, types, layers, tests
 setup: .venv/.set-up  ## make .venv from locks/cpu.txt
 
 .venv/.set-up: locks/cpu.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
-	  || { echo "The CPU lock is for CPython 3.11; name one with PYTHON=... ($(PYTHON) is another)"; exit 2; }
+	@python=$$(test -x $(BIN)/python && echo $(BIN)/python || echo $(or $(PYTHON),python3)); $$python -c 'import platform, sys; \
+	  here = (sys.implementation.name, "%d.%d" % sys.version_info[:2], platform.system(), platform.machine()); \
+	  sys.exit(here not in [("cpython", version, "Linux", machine) \
+	    for version in ("3.11", "3.12", "3.13") for machine in ("x86_64", "aarch64")] \
+	    and "The CPU lock is for CPython 3.11, 3.12 or 3.13 on x86-64 or 64-bit Arm Linux; " + " ".join(here) \
+	    + " is another: name a Python with PYTHON=..., or use the Dockerfile")'
 	@echo "== setting up .venv (about 3 minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(PIP) --require-hashes -r locks/cpu.txt 2> .venv/pip.log \
-	  || { echo "== once more, with PyTorch's own index for its CPU build"; \
-	       $(PIP) --require-hashes -r locks/cpu.txt --extra-index-url $(TORCH_INDEX) 2>> .venv/pip.log; } \
-	  || { cat .venv/pip.log; exit 1; }
+	  || { echo "== once more, with the CPU build of PyTorch from $(TORCH_WHEELS)"; \
+	       $(PIP) --require-hashes -r locks/cpu.txt --find-links $(TORCH_WHEELS) 2>> .venv/pip.log; } \
+	  || { cat .venv/pip.log; echo "If it is PyTorch's CPU build that is missing, name a folder or page that has it: TORCH_WHEELS=..."; exit 1; }
 	@$(PIP) --no-build-isolation --editable . 2>> .venv/pip.log || { cat .venv/pip.log; exit 1; }
 	@$(BIN)/python -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2> /dev/null || { \
 	  echo "== vLLM needs libnuma.so.1, installing Debian's libnuma1"; \
@@ -85,16 +96,18 @@ bench: setup  ## how fast, beside vLLM as it comes (about four hours), into runs
 pictures: setup .venv/.debian  ## draw the dashboards from a real run, into docs/operations/pictures (3 minutes)
 	@$(BIN)/python -m tests.helm.pictures
 
-lock:  ## resolve the locks anew: everything, and what the service alone needs (needs uv)
-	uv pip compile pyproject.toml --extra cpu --extra s3 --extra offline --extra dev --override locks/overrides.txt \
-	  --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
-	  --custom-compile-command "make lock" --quiet --output-file locks/cpu.txt
-	uv pip compile pyproject.toml --extra gpu --extra s3 --extra offline --extra dev --override locks/overrides.txt \
-	  --generate-hashes --python-version 3.12 --python-platform x86_64-manylinux_2_28 --no-emit-index-url \
-	  --no-emit-find-links --custom-compile-command "make lock" --quiet --output-file locks/gpu.txt
-	uv pip compile pyproject.toml --extra cpu --extra s3 --override locks/overrides.txt --constraint locks/cpu.txt \
-	  --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
-	  --custom-compile-command "make lock" --quiet --output-file locks/cpu-serve.txt
-	uv pip compile pyproject.toml --extra gpu --extra s3 --override locks/overrides.txt --constraint locks/gpu.txt \
-	  --generate-hashes --python-version 3.12 --python-platform x86_64-manylinux_2_28 --no-emit-index-url \
-	  --no-emit-find-links --custom-compile-command "make lock" --quiet --output-file locks/gpu-serve.txt
+# What is locked already stays where it can; the service's own locks begin with the pins of the whole ones.
+lock: setup  ## resolve the locks anew: everything, and what the service alone needs
+	$(COMPILE) $(CPU) --extra offline --group dev --output-file locks/cpu.txt
+	$(COMPILE) $(GPU) --extra offline --group dev --output-file locks/gpu.txt
+	cp locks/cpu.txt locks/cpu-serve.txt && $(COMPILE) $(CPU) --output-file locks/cpu-serve.txt
+	cp locks/gpu.txt locks/gpu-serve.txt && $(COMPILE) $(GPU) --output-file locks/gpu-serve.txt
+
+# A dry run, which installs nothing. (langdetect, plain Python, comes as source alone; llguidance's wheels ask for glibc 2.31.)
+lock-check: setup  ## ask the indexes, for each Python and processor of the CPU lock, for a wheel of all that it names
+	@for version in 3.11 3.12 3.13; do for machine in x86_64 aarch64; do \
+	  echo "== CPython $$version on $$machine"; \
+	  $(BIN)/uv pip install --dry-run --quiet --target .venv/lock-check --python-version $$version \
+	    --python-platform $$machine-manylinux_2_31 --only-binary :all: --no-binary langdetect --no-deps --require-hashes \
+	    $(INDEX) --requirement locks/cpu.txt || exit 1; \
+	done; done

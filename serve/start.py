@@ -1,4 +1,4 @@
-"""The composition root: settings in, a router on a real engine out, and what swaps it for another."""
+"""The composition root: settings in, a router on a real engine out, and what activates another."""
 
 from __future__ import annotations
 
@@ -8,25 +8,38 @@ import os
 import socket
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry
+from opentelemetry.trace import Tracer
+from prometheus_client import REGISTRY, CollectorRegistry, disable_created_metrics
 
 from serve.activation.activation import Activator
 from serve.activation.follow import Follower
-from serve.activation.phases import LIMITS_S
+from serve.activation.phases import ENDS, LIMITS_S, Phase
 from serve.activation.proof import verify
 from serve.activation.replica import Replica
 from serve.activation.strategy import BlueGreen, InPlace
+from serve.configured import registry_of
 from serve.engine.vllm.engine import VllmEngine
-from serve.http.routes.checkpoints import Admin
+from serve.engine.vllm.llm import EngineOptions
+from serve.http.admin import Admin
+from serve.http.app import create_app
+from serve.http.server import Server, announcement
+from serve.http.service import DEAD
 from serve.registry.lease import Lease
-from serve.registry.registry import registry_of
 from serve.routing.active import Active
-from serve.routing.pair import Pair, load_pair, pair_of
+from serve.routing.limits import RouteLimits
+from serve.routing.loading import pair_of
+from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import Settings
+from serve.telemetry.activation_metrics import ActivationMetrics
 from serve.telemetry.metrics import Metrics
-from serve.trials.policy import Rules
+from serve.telemetry.traces import NO_TRACER
+from serve.telemetry.trial_metrics import TrialMetrics
+from serve.trials.agreement import COMPARED
+from serve.trials.policy import TrialRules
 from taxonomy.checkpoint.fingerprint import Fingerprint
+from taxonomy.errors import EngineFailed
+from taxonomy.formats.registry import load_taxonomy
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +51,37 @@ class First(NamedTuple):
     fingerprint: Fingerprint | None
 
 
+class ServiceMetrics(NamedTuple):
+    """All that one service counts and times."""
+
+    answers: Metrics
+    activations: ActivationMetrics
+    trials: TrialMetrics
+
+
+def metrics_on(registry: CollectorRegistry, tracer: Tracer = NO_TRACER) -> ServiceMetrics:
+    """Every metric of a service, none of them counted yet."""
+    activations = ActivationMetrics(registry, list(Phase), ENDS)
+    return ServiceMetrics(Metrics(registry, tracer), activations, TrialMetrics(registry, COMPARED))
+
+
+def limits_of(settings: Settings) -> RouteLimits:
+    """What a router takes on."""
+    return RouteLimits(settings.max_comment, settings.max_chunks, settings.max_num_seqs, settings.max_waiting)
+
+
+def engine_options_of(settings: Settings) -> EngineOptions:
+    """What vLLM is started with."""
+    return EngineOptions(settings.max_model_len, settings.max_num_seqs, settings.engine)
+
+
+def load_pair(settings: Settings) -> Pair:
+    """The pair that the settings name. Raises TaxonomyInvalid, CheckpointInvalid or CallWrong."""
+    registry = registry_of(settings)
+    bases = registry.folder if registry else None
+    return pair_of(settings.checkpoint, load_taxonomy(settings.taxonomy), settings.cache, bases)
+
+
 def first_pair(settings: Settings) -> First:
     """The registry's active pair, or the settings' where there is none.
 
@@ -47,7 +91,7 @@ def first_pair(settings: Settings) -> First:
     if registry is None or (checkpoint := registry.read().active) is None:
         return First(load_pair(settings), None)
     manifest, taxonomy = registry.manifest(checkpoint), registry.taxonomy(checkpoint)
-    pair = pair_of(str(registry.folder(checkpoint)), taxonomy, settings.cache.expanduser())
+    pair = pair_of(str(registry.folder(checkpoint)), taxonomy, settings.cache)
     return First(pair, manifest.fingerprint)
 
 
@@ -72,17 +116,20 @@ async def start_router(
 async def load_router(settings: Settings, pair: Pair, metrics: Metrics | None = None) -> Router:
     """Start an engine on the pair, in a thread: what serves meanwhile goes on serving. Raises EngineFailed."""
     metrics = metrics or Metrics(CollectorRegistry())
-    loading = asyncio.ensure_future(asyncio.to_thread(VllmEngine, pair, settings, metrics.engines))
+    loading = asyncio.ensure_future(
+        asyncio.to_thread(VllmEngine, pair.model, engine_options_of(settings), metrics.engines)
+    )
     try:
         engine = await asyncio.shield(loading)
     except asyncio.CancelledError:
         # A thread cannot be stopped: the engine that it may still bring is closed when it comes.
         loading.add_done_callback(_closed_late)
         raise
-    if pair.adapter is None:
-        return Router(pair, engine, settings, engine.context, metrics)
+    limits = limits_of(settings)
+    if pair.model.adapter is None:
+        return Router(pair, engine, limits, engine.context, metrics)
     try:
-        return Router(pair, await engine.beside(pair), settings, engine.context, metrics)
+        return Router(pair, await engine.beside(pair.model), limits, engine.context, metrics)
     finally:
         await engine.close()
 
@@ -95,7 +142,7 @@ def _closed_late(loading: asyncio.Future[VllmEngine]) -> None:
     closing.add_done_callback(lambda done: done.exception())
 
 
-def swap_of(settings: Settings, active: Active) -> Activator | None:
+def activator_of(settings: Settings, active: Active, metrics: ServiceMetrics) -> Activator | None:
     """What activates checkpoints of the settings' registry; None where they name none."""
     registry = registry_of(settings)
     if registry is None:
@@ -104,17 +151,35 @@ def swap_of(settings: Settings, active: Active) -> Activator | None:
     async def load(pair: Pair) -> Router:
         if active.router.carries(pair):
             return await active.router.beside(pair)
-        return await load_router(settings, pair, active.metrics)
+        return await load_router(settings, pair, metrics.answers)
 
-    strategy = BlueGreen(load) if settings.swap == "blue_green" else InPlace(active, registry)
-    return Activator(active, registry, strategy, settings.cache.expanduser(), {**LIMITS_S, **settings.swap_limits_s})
+    strategy = BlueGreen(load) if settings.activation == "blue_green" else InPlace(active, registry)
+    limits_s = {**LIMITS_S, **settings.activation_limits_s}
+    tracer = metrics.answers.tracer
+    return Activator(active, registry, strategy, settings.cache, metrics.activations, limits_s=limits_s, tracer=tracer)
 
 
-def admin_of(settings: Settings, active: Active, rules: Rules) -> Admin:
+def admin_of(settings: Settings, active: Active, metrics: ServiceMetrics, rules: TrialRules) -> Admin:
     """Who may change what serves, and what follows the registry."""
-    swap = swap_of(settings, active)
-    if swap is None:
+    activator = activator_of(settings, active, metrics)
+    if activator is None:
         return Admin(None, settings.admin_key)
-    lease = Lease(swap.registry, f"{socket.gethostname()}/{os.getpid()}")
-    replica = Replica(swap, lease, rules)
-    return Admin(replica, settings.admin_key, Follower(replica, settings.follow_s))
+    lease = Lease(activator.registry, f"{socket.gethostname()}/{os.getpid()}")
+    replica = Replica(activator, lease, metrics.trials, rules)
+    return Admin(replica, settings.admin_key, Follower(replica, metrics.activations, settings.follow_s))
+
+
+async def serve(
+    settings: Settings, first: First, listening: socket.socket, *, rules: TrialRules, tracer: Tracer
+) -> None:
+    """Answer on a socket until a signal ends it. Raises EngineFailed where the engine does not start, or dies."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series, and nothing here reads them
+    metrics = metrics_on(REGISTRY, tracer)
+    active = Active(await start_router(settings, *first, metrics.answers), metrics.answers)
+    app = create_app(active, metrics.answers, admin_of(settings, active, metrics, rules))
+    address = f"http://{settings.host}:{listening.getsockname()[1]}"
+    ready = announcement(address, first.pair.checkpoint, first.pair.taxonomy.version)
+    server = Server(app, ready, lambda: active.router.is_alive)
+    await server.serve(sockets=[listening])
+    if server.has_lost_engine:
+        raise EngineFailed(DEAD)

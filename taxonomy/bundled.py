@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from taxonomy.formats.registry import load_taxonomy
 from taxonomy.tree import Taxonomy
 
 BUNDLED_TAXONOMY: Final = Path(__file__).parent / "data" / "smart_home_cameras.yaml"
 
 
 def bundled_taxonomy() -> Taxonomy:
+    # Settings name the file; only who reads it imports the readers, of which openpyxl's takes a third of a second.
+    from taxonomy.formats.registry import load_taxonomy  # noqa: PLC0415
+
     return load_taxonomy(BUNDLED_TAXONOMY)

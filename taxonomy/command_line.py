@@ -21,6 +21,8 @@ from taxonomy.errors import RouteFeedbackError
 
 NAME: Final = "route-feedback"
 INTERRUPTED: Final = 130
+_FILE_WIDTH: Final = 240
+"""Characters that a table may take where no terminal says how wide it is."""
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 _results: ContextVar[TextIO | None] = ContextVar("results", default=None)
 """Where results go while standard output is kept for them alone."""
@@ -53,26 +55,35 @@ def run(tree: Group, arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def emit(value: Any, shown: str | Table, *, as_json: bool) -> None:
+def emit(value: Any, *shown: str | Table, as_json: bool) -> None:
     """Print a result: for a program `value` (plain values, dataclasses or models) as JSON, for a person `shown`."""
     out = _results.get() or sys.stdout
     if as_json:
         print(to_json(value).decode(), file=out, flush=True)
-    elif isinstance(shown, Table):
-        Console(file=out, highlight=False).print(shown)
-    else:
-        print(shown, file=out, flush=True)
+        return
+    for part in shown:
+        if isinstance(part, Table):
+            # Labels may look like rich's markup, and a file is as wide as its lines.
+            Console(file=out, highlight=False, markup=False, width=None if out.isatty() else _FILE_WIDTH).print(part)
+        else:
+            print(part, file=out, flush=True)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """Rows for a person to read; what is no text is right-aligned."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], digits: int | None = None) -> Table:
+    """Rows for a person to read; what is no text is right-aligned. digits: of each float. None is shown as `-`."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for at, column in enumerate(columns):
-        numeric = all(isinstance(row[at], int | float) for row in rows)
+        numeric = all(isinstance(row[at], int | float | None) for row in rows)
         made.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(str(cell) for cell in row))
+        made.add_row(*(_cell(cell, digits) for cell in row))
     return made
+
+
+def _cell(cell: object, digits: int | None) -> str:
+    if isinstance(cell, float) and digits is not None:
+        return f"{cell:.{digits}f}"
+    return "-" if cell is None else str(cell)
 
 
 @contextmanager

@@ -11,14 +11,15 @@ from typing import Any, TypeVar
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry
 
 from serve.engine.protocol import Engine, ScriptedEngine
-from serve.http.app import create_app
-from serve.routing.active import Active
-from serve.routing.pair import Pair, load_pair
+from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import Settings, load_settings
-from serve.start import start_router
+from serve.start import limits_of, load_pair, start_router
+from serve.telemetry.metrics import Metrics
+from tests.support.apps import app_on
 
 T = TypeVar("T")
 START_S = 300
@@ -44,13 +45,13 @@ def scripted(pair: Pair) -> ScriptedEngine:
 
 @pytest.fixture(scope="session")
 def scripted_router(pair: Pair, scripted: ScriptedEngine, settings: Settings) -> Router:
-    return Router(pair, scripted, settings, context=32_768)
+    return Router(pair, scripted, limits_of(settings), context=32_768)
 
 
 @pytest.fixture(scope="session")
 def client(scripted_router: Router) -> Iterator[TestClient]:
     """The app over a scripted engine, for what does not depend on a model."""
-    with TestClient(create_app(Active(scripted_router)), raise_server_exceptions=False) as client:
+    with TestClient(app_on(scripted_router), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -80,10 +81,10 @@ def live(settings: Settings, pair: Pair) -> Iterator[Live]:
     servers: list[uvicorn.Server] = []
 
     async def main() -> None:
-        live.router = await start_router(settings, pair)
-        server = uvicorn.Server(
-            uvicorn.Config(create_app(Active(live.router)), port=0, log_level="warning", access_log=False)
-        )
+        metrics = Metrics(CollectorRegistry())
+        live.router = await start_router(settings, pair, metrics=metrics)
+        app = app_on(live.router, metrics)
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
         servers.append(server)
         serving = asyncio.create_task(server.serve())
         while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn offers no event)

@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 
 import torch
 
-from train.recipe import Adapter, Optimisation, Precision, Recipe, Reinforcement, Texts
+from train.recipe import Adapter, DataPart, Optimisation, Precision, Texts, TrainingPart
 
 FRESH_LEARNING_RATE: Final = 1.5e-3
 
 
-class Known(NamedTuple):
+class KnownRuns(NamedTuple):
     """For bases of up to so many parameters: the learning rate to begin with, and the range of published runs."""
 
     parameters: float
@@ -25,16 +25,18 @@ class Known(NamedTuple):
 
 
 FULL: Final = (
-    Known(3e9, 2e-5, 9e-6, 3e-4, "InstructGPT 1.3B: 9.65e-6; SmolLM2 1.7B: 3e-4"),
-    Known(15e9, 1e-5, 5e-6, 2e-5, "Tulu 3 8B: 5e-6; Llama 2 and Tulu 2: 2e-5"),
-    Known(float("inf"), 5e-6, 1e-6, 1e-5, "the VOC study, 30B: 1e-6 to 1e-5; Tulu 3 70B: 2e-6; Tulu 2 70B: 1e-5"),
+    KnownRuns(3e9, 2e-5, 9e-6, 3e-4, "InstructGPT 1.3B: 9.65e-6; SmolLM2 1.7B: 3e-4"),
+    KnownRuns(15e9, 1e-5, 5e-6, 2e-5, "Tulu 3 8B: 5e-6; Llama 2 and Tulu 2: 2e-5"),
+    KnownRuns(float("inf"), 5e-6, 1e-6, 1e-5, "the VOC study, 30B: 1e-6 to 1e-5; Tulu 3 70B: 2e-6; Tulu 2 70B: 1e-5"),
 )
 LORA: Final = (
-    Known(15e9, 2e-4, 1e-5, 5e-4, "LoRA on GPT-2 and QLoRA 7B and 13B: 2e-4; Biderman 2024, 7B: 1e-5 to 5e-4"),
-    Known(float("inf"), 1e-4, 1e-5, 2e-4, "QLoRA 33B and 65B: 1e-4; LoRA on GPT-3: 2e-4; the VOC study's vendor: 1e-5"),
+    KnownRuns(15e9, 2e-4, 1e-5, 5e-4, "LoRA on GPT-2 and QLoRA 7B and 13B: 2e-4; Biderman 2024, 7B: 1e-5 to 5e-4"),
+    KnownRuns(
+        float("inf"), 1e-4, 1e-5, 2e-4, "QLoRA 33B and 65B: 1e-4; LoRA on GPT-3: 2e-4; the VOC study's vendor: 1e-5"
+    ),
 )
-RFT: Final = Known(float("inf"), 1e-6, 3e-7, 1e-6, "DeepSeekMath 7B, DAPO 32B: 1e-6; Tulu 3 8B: 3e-7")
-LORA_RFT: Final = Known(float("inf"), 1e-5, 3e-6, 1e-5, "Schulman 2025: ten times the rate of full weights")
+RFT: Final = KnownRuns(float("inf"), 1e-6, 3e-7, 1e-6, "DeepSeekMath 7B, DAPO 32B: 1e-6; Tulu 3 8B: 3e-7")
+LORA_RFT: Final = KnownRuns(float("inf"), 1e-5, 3e-6, 1e-5, "Schulman 2025: ten times the rate of full weights")
 SMALLEST: Final = 1e8
 """Below so many parameters nothing published is known to us; the rate is to be swept."""
 BATCHES: Final = (16, 128)
@@ -43,22 +45,22 @@ PASSES: Final = 4
 REPLAY: Final = (0.01, 0.5)
 
 
-def known(parameters: float, adapter: Adapter | None = None) -> Known:
+def known(parameters: float, adapter: Adapter | None = None) -> KnownRuns:
     """What holds for a base of this size, trained as a whole or through an adapter."""
     return next(run for run in (LORA if adapter else FULL) if parameters <= run.parameters)
 
 
-def known_of_reinforcement(adapter: Adapter | None) -> Known:
+def known_of_reinforcement(adapter: Adapter | None) -> KnownRuns:
     """What holds for reinforcement, whatever the size."""
     return LORA_RFT if adapter else RFT
 
 
-def settled(recipe: Recipe, parameters: int) -> Optimisation:
+def settled(training: TrainingPart, parameters: int) -> Optimisation:
     """The recipe's optimisation with nothing left open."""
-    usual = FRESH_LEARNING_RATE if recipe.is_fresh else known(parameters, recipe.adapter).learning_rate
-    told = recipe.optimisation
-    rate = usual if told.learning_rate is None else told.learning_rate
-    return told.model_copy(update={"learning_rate": rate, "precision": told.precision or _precision()})
+    usual = FRESH_LEARNING_RATE if training.is_fresh else known(parameters, training.adapter).learning_rate
+    stated = training.optimisation
+    rate = usual if stated.learning_rate is None else stated.learning_rate
+    return stated.model_copy(update={"learning_rate": rate, "precision": stated.precision or _precision()})
 
 
 def _precision() -> Precision:
@@ -71,27 +73,28 @@ def settled_for_texts(source: Texts, optimisation: Optimisation) -> Optimisation
     return optimisation.model_copy(update={"batch": source.batch, "learning_rate": rate})
 
 
-def warnings(recipe: Recipe, parameters: int) -> list[str]:
+def warnings(training: TrainingPart, data: DataPart, parameters: int) -> list[str]:
     """One line for each thing outside of the known-good range; none for a fresh model, which is no fine-tuning."""
-    if recipe.is_fresh:
+    if training.is_fresh:
         return []
-    return [*_of_rates(recipe, parameters), *_of_texts(recipe), *([] if recipe.is_cpt_alone else _of_data(recipe))]
+    of_data = [] if training.is_cpt_alone else _of_data(data)
+    return [*_of_rates(training, parameters), *_of_texts(training), *of_data]
 
 
-def warnings_of_reinforcement(recipe: Reinforcement, parameters: int) -> list[str]:
+def warnings_of_reinforcement(learning_rate: float | None, adapter: Adapter | None, parameters: int) -> list[str]:
     """The same of a reinforcement."""
-    return _of_rate("learning rate", recipe.learning_rate, parameters, known_of_reinforcement(recipe.adapter))
+    return _of_rate("learning rate", learning_rate, parameters, known_of_reinforcement(adapter))
 
 
-def _of_rates(recipe: Recipe, parameters: int) -> list[str]:
-    run = known(parameters, recipe.adapter)
-    said = _of_rate("learning rate", settled(recipe, parameters).learning_rate, parameters, run)
-    if recipe.cpt and parameters >= SMALLEST:
-        said += _of_rate("cpt: learning rate", recipe.cpt.learning_rate, parameters, run)
-    return said
+def _of_rates(training: TrainingPart, parameters: int) -> list[str]:
+    run = known(parameters, training.adapter)
+    found = _of_rate("learning rate", settled(training, parameters).learning_rate, parameters, run)
+    if training.cpt and parameters >= SMALLEST:
+        found += _of_rate("cpt: learning rate", training.cpt.learning_rate, parameters, run)
+    return found
 
 
-def _of_rate(name: str, rate: float | None, parameters: int, run: Known) -> list[str]:
+def _of_rate(name: str, rate: float | None, parameters: int, run: KnownRuns) -> list[str]:
     if parameters < SMALLEST:
         return [f"{parameters / 1e6:.1f} M parameters: no published learning rate for so small a base; sweep it"]
     if rate is not None and not run.low <= rate <= run.high:
@@ -99,27 +102,27 @@ def _of_rate(name: str, rate: float | None, parameters: int, run: Known) -> list
     return []
 
 
-def _of_texts(recipe: Recipe) -> list[str]:
-    if not (recipe.cpt and recipe.adapter):
+def _of_texts(training: TrainingPart) -> list[str]:
+    if not (training.cpt and training.adapter):
         return []
     return ["cpt through an adapter: it learned less than full weights from plain text (Biderman 2024)"]
 
 
-def _of_data(recipe: Recipe) -> list[str]:
-    said = []
-    batch, exposures = recipe.optimisation.batch, recipe.exposures
+def _of_data(data: DataPart) -> list[str]:
+    found = []
+    batch, exposures = data.batch, data.exposures
     if not BATCHES[0] <= batch <= BATCHES[1]:
-        said.append(f"batch {batch}: outside of 16 to 128 (the VOC study: 32, Llama 2: 64, Tulu 3: 128)")
+        found.append(f"batch {batch}: outside of 16 to 128 (the VOC study: 32, Llama 2: 64, Tulu 3: 128)")
     if exposures and not EXPOSURES[0] <= exposures <= EXPOSURES[1]:
-        said.append(f"exposures {exposures:g}: outside of 0.5 to 5 (the VOC study: 0.58, Llama 2 and Tulu 3: 2)")
+        found.append(f"exposures {exposures:g}: outside of 0.5 to 5 (the VOC study: 0.58, Llama 2 and Tulu 3: 2)")
     if exposures != 0:
-        said += _of_shares(sum(source.share for source in recipe.replay))
-    said += [
+        found += _of_shares(sum(source.share for source in data.replay))
+    found += [
         f"replay {source.name}: {source.passes:g} passes; beyond four, repeated data is worth little (Muennighoff 2023)"
-        for source in recipe.replay
+        for source in data.replay
         if source.passes > PASSES
     ]
-    return said
+    return found
 
 
 def _of_shares(shares: float) -> list[str]:

@@ -9,26 +9,27 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, PrinterCallback, TrainerCallback
 
-from eval.bench.speed import machine
+from eval.bench.machine import this_machine
 from taxonomy.errors import CallWrong
 from train.data.batches import Batches
-from train.data.encode import Row
+from train.data.encode import TrainingRow
 from train.data.mixture import Mixture
 from train.loop.fit import fit
 from train.loop.processes import joined
-from train.loop.session import Session
+from train.loop.session import Say, Session
 from train.loop.stops import Stops
-from train.models import begun
-from train.prepare import Prepared, Say, prepare
-from train.recipe import Optimisation, Recipe
+from train.models import starting_model
+from train.prepare import prepare
+from train.recipe import DataPart, Loss, Optimisation, Recipe, StartPart
 
 with warnings.catch_warnings():
     # TRL's client for vLLM, which is not used here, says at import which vLLM it knows.
@@ -51,8 +52,8 @@ class Timed(NamedTuple):
     loss: float
 
 
-class Plan(NamedTuple):
-    """steps: timed ones of each training. packing: tokens of a packed sequence of ours."""
+class BenchSettings(NamedTuple):
+    """What is timed. steps: timed ones of each training. packing: tokens of a packed sequence of ours."""
 
     steps: int = 8
     rounds: int = 5
@@ -60,52 +61,110 @@ class Plan(NamedTuple):
     systems: tuple[str, ...] = SYSTEMS
 
 
-class Setting(NamedTuple):
-    """What every system gets. rows: those of each step."""
+class Workload(NamedTuple):
+    """What every system gets. rows: those of each step. batch: rows of a step."""
 
     model: PreTrainedModel
-    prepared: Prepared
+    tokenizer: PreTrainedTokenizerFast
     mixture: Mixture
-    rows: list[list[Row]]
-    recipe: Recipe
+    rows: list[list[TrainingRow]]
+    batch: int
+    loss: Loss
 
 
-def bench(recipe: Recipe, plan: Plan, say: Say) -> dict[str, Any]:
-    """Rates, their ratios round by round, and the machine. Raises CallWrong, and what `prepare` raises."""
+@dataclass(frozen=True, slots=True)
+class ModelFigures:
+    """The model that is trained."""
+
+    parameters: int
+    vocabulary: int
+    layers: int
+    hidden: int
+    dtype: Literal["float32"] = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFigures:
+    """What it is trained on; shares of the tokens, and of what is computed where rows are padded."""
+
+    loss: Loss
+    steps: int
+    rows_a_step: int
+    tokens_a_row: float
+    supervised_share: float
+    padding_share: float
+    packing: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimedFigures:
+    """A row of the result: see Timed."""
+
+    system: str
+    tokens: int
+    seconds: float
+    loss: float
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Of two systems' rates, round by round."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class BenchFigures:
+    """Rates, their ratios by the names of the two systems, and the machine."""
+
+    model: ModelFigures
+    data: DataFigures
+    rows: list[TimedFigures]
+    ratios: dict[str, Ratio]
+    machine: dict[str, Any]
+
+
+def bench(recipe: Recipe, comparison: BenchSettings, say: Say) -> BenchFigures:
+    """Raises CallWrong, and what `prepare` raises."""
     if recipe.loss == "constrained" or recipe.replay or recipe.adapter or recipe.cpt:
         raise CallWrong("the bench needs a recipe of comments alone, with the loss `decisions` or `completion`")
     joined()
     with tempfile.TemporaryDirectory() as folder:
-        setting = _setting(recipe, prepare(recipe, Path(folder), say), plan.steps + WARM, say)
+        workload = _workload(recipe.data, recipe.start, comparison.steps + WARM, Path(folder), say)
         timed: list[Timed] = []
-        for number in range(plan.rounds):
+        for number in range(comparison.rounds):
             # Each system is the first once: what a round's place does to it is even over the rounds.
-            turn = number % len(plan.systems)
-            for system in (*plan.systems[turn:], *plan.systems[:turn]):
-                timed.append(_timed(system, setting, plan.packing))
+            turn = number % len(comparison.systems)
+            for system in (*comparison.systems[turn:], *comparison.systems[:turn]):
+                timed.append(_timed(system, workload, comparison.packing))
                 say(f"round {number + 1}, {system}: {timed[-1].tokens / timed[-1].seconds:.0f} tokens/s")
-    return _figures(timed, setting, plan.packing)
+        return _figures(timed, workload, comparison.packing)
 
 
-def _setting(recipe: Recipe, prepared: Prepared, steps: int, say: Say) -> Setting:
-    whole = [step for step in prepared.mixture.order if len(step) == recipe.optimisation.batch][:steps]
+def _workload(data: DataPart, start: StartPart, steps: int, folder: Path, say: Say) -> Workload:
+    prepared = prepare(data, start, folder, say)
+    whole = [step for step in prepared.mixture.order if len(step) == data.batch][:steps]
     if len(whole) < steps:
         raise CallWrong(f"the recipe has {len(whole)} whole steps, the bench takes {steps}")
     mixture = Mixture(prepared.mixture.comments, whole, (), ())
     rows = [[mixture.comments[int(i)] for i in mixture.step(number).comments] for number in range(steps)]
-    return Setting(begun(recipe, prepared, say), prepared, mixture, rows, recipe)
+    model = starting_model(start, prepared.tokenizer, prepared.comments, say)
+    return Workload(model, prepared.tokenizer, mixture, rows, data.batch, data.loss)
 
 
-def _timed(system: str, setting: Setting, packing: int) -> Timed:
+def _timed(system: str, workload: Workload, packing: int) -> Timed:
     torch.manual_seed(0)
     clock = _Clock()
-    model, is_packed = copy.deepcopy(setting.model), system.endswith("-packed")
+    model, is_packed = copy.deepcopy(workload.model), system.endswith("-packed")
     with tempfile.TemporaryDirectory() as folder:
         if system.startswith("trl"):
-            loss = _trl(model, setting, folder, clock, is_packed=is_packed)
+            loss = _trl(model, workload, folder, clock, is_packed=is_packed)
         else:
-            loss = _own(model, setting, Path(folder), clock, packing if is_packed else None)
-    tokens = sum(len(row.tokens) for step in setting.rows[WARM:] for row in step)
+            loss = _own(model, workload, Path(folder), clock, packing if is_packed else None)
+    tokens = sum(len(row.tokens) for step in workload.rows[WARM:] for row in step)
     return Timed(system, tokens, clock.ends[-1] - clock.ends[WARM - 1], loss)
 
 
@@ -119,20 +178,20 @@ class _Clock(TrainerCallback):  # type: ignore[misc]  # transformers is untyped 
         self.ends.append(time.perf_counter())
 
 
-def _own(model: PreTrainedModel, setting: Setting, folder: Path, clock: _Clock, packing: int | None) -> float:
-    data = Batches(setting.mixture, setting.prepared.tokens.eos, packing=packing)
-    with Stops(_nobody) as stops:
-        session = Session(folder, _nobody, stops)
+def _own(model: PreTrainedModel, workload: Workload, folder: Path, clock: _Clock, packing: int | None) -> float:
+    data = Batches(workload.mixture, workload.tokenizer.eos_token_id, packing=packing)
+    with Stops(_silent) as stops:
+        session = Session(folder, _silent, stops)
         return fit(model, data, _OPTIMISATION, session, seed=0, callbacks=[clock]).loss
 
 
-def _trl(model: PreTrainedModel, setting: Setting, folder: str, clock: _Clock, *, is_packed: bool) -> float:
-    """Packed, TRL lays the rows of each of these steps end to end in one sequence, told apart by positions."""
-    rows = [row for step in setting.rows for row in step]
+def _trl(model: PreTrainedModel, workload: Workload, folder: str, clock: _Clock, *, is_packed: bool) -> float:
+    """Packed, TRL lays the rows of each of these steps end to end in one sequence, kept apart by positions."""
+    rows = [row for step in workload.rows for row in step]
     arguments = SFTConfig(
         output_dir=folder,
         num_train_epochs=1,
-        per_device_train_batch_size=setting.recipe.optimisation.batch,
+        per_device_train_batch_size=workload.batch,
         learning_rate=_OPTIMISATION.learning_rate,
         lr_scheduler_type="cosine",
         weight_decay=_OPTIMISATION.weight_decay,
@@ -158,72 +217,69 @@ def _trl(model: PreTrainedModel, setting: Setting, folder: str, clock: _Clock, *
         model=model,
         args=arguments,
         train_dataset=data,
-        processing_class=setting.prepared.tokenizer,
+        processing_class=workload.tokenizer,
         callbacks=[clock],
     )
     trainer.remove_callback(PrinterCallback)
     return float(trainer.train().training_loss)
 
 
-def _labels(row: Row) -> list[int]:
+def _labels(row: TrainingRow) -> list[int]:
     """-100 where nothing is learned, as the field has it."""
     labels = np.full(len(row.tokens), -100)
     labels[row.learned] = row.tokens[row.learned]
     return list(map(int, labels))
 
 
-def _nobody(_: str) -> None:
+def _silent(_: str) -> None:
     """What a training says is of no use here."""
 
 
-def _figures(timed: Sequence[Timed], setting: Setting, packing: int) -> dict[str, Any]:
-    lengths = [len(row.tokens) for step in setting.rows for row in step]
-    padded = sum(max(len(row.tokens) for row in step) * len(step) for step in setting.rows)
-    learned = sum(len(row.learned) for step in setting.rows for row in step)
-    return {
-        "model": {
-            "parameters": setting.model.num_parameters(),
-            "vocabulary": setting.model.config.vocab_size,
-            "layers": setting.model.config.num_hidden_layers,
-            "hidden": setting.model.config.hidden_size,
-            "dtype": "float32",
-        },
-        "data": {
-            "loss": setting.recipe.loss,
-            "steps": len(setting.rows) - WARM,
-            "rows_a_step": setting.recipe.optimisation.batch,
-            "tokens_a_row": statistics.mean(lengths),
-            "supervised_share": learned / sum(lengths),
-            "padding_share": 1 - sum(lengths) / padded,
-            "packing": packing,
-        },
-        "rows": [row._asdict() | {"tokens_per_second": row.tokens / row.seconds} for row in timed],
-        "ratios": dict(_ratios(timed)),
-        "machine": machine() | {"torch": torch.__version__, "threads": torch.get_num_threads()},
-    }
+def _figures(timed: Sequence[Timed], workload: Workload, packing: int) -> BenchFigures:
+    lengths = [len(row.tokens) for step in workload.rows for row in step]
+    padded = sum(max(len(row.tokens) for row in step) * len(step) for step in workload.rows)
+    learned = sum(len(row.learned) for step in workload.rows for row in step)
+    config = workload.model.config
+    return BenchFigures(
+        model=ModelFigures(
+            workload.model.num_parameters(), config.vocab_size, config.num_hidden_layers, config.hidden_size
+        ),
+        data=DataFigures(
+            loss=workload.loss,
+            steps=len(workload.rows) - WARM,
+            rows_a_step=workload.batch,
+            tokens_a_row=statistics.mean(lengths),
+            supervised_share=learned / sum(lengths),
+            padding_share=1 - sum(lengths) / padded,
+            packing=packing,
+        ),
+        rows=[TimedFigures(*row, tokens_per_second=row.tokens / row.seconds) for row in timed],
+        ratios=dict(_ratios(timed)),
+        machine=asdict(this_machine()) | {"torch": torch.__version__, "threads": torch.get_num_threads()},
+    )
 
 
-def _ratios(timed: Sequence[Timed]) -> Iterator[tuple[str, dict[str, float]]]:
-    """Of each pair of systems the ratio in each round: its median, lowest and highest."""
+def _ratios(timed: Sequence[Timed]) -> Iterator[tuple[str, Ratio]]:
     rates = {system: [t.tokens / t.seconds for t in timed if t.system == system] for system in SYSTEMS}
     for one, other in RATIOS:
         ratios = [a / b for a, b in zip(rates[one], rates[other], strict=False)]
         if ratios:
-            yield f"{one} / {other}", {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+            yield f"{one} / {other}", Ratio(statistics.median(ratios), min(ratios), max(ratios))
 
 
-def table(figures: dict[str, Any]) -> str:
+def table(figures: BenchFigures) -> str:
     """For a person."""
     lines = [
-        f"round {number}: {row['system']:<11}{row['tokens_per_second']:>8.0f} tokens/s, loss {row['loss']:.4f}"
-        for number, row in _numbered(figures["rows"])
+        f"round {number}: {row.system:<11}{row.tokens_per_second:>8.0f} tokens/s, loss {row.loss:.4f}"
+        for number, row in _numbered(figures.rows)
     ]
-    spread = "{median:.2f} ({low:.2f} to {high:.2f})"
-    return "\n".join([*lines, *(f"{name}: {spread.format(**ratio)}" for name, ratio in figures["ratios"].items())])
+    ratios = [f"{name}: {each.median:.2f} ({each.low:.2f} to {each.high:.2f})" for name, each in figures.ratios.items()]
+    return "\n".join([*lines, *ratios])
 
 
-def _numbered(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _numbered(rows: Sequence[TimedFigures]) -> Iterator[tuple[int, TimedFigures]]:
+    """Each with the number of its round."""
     seen = Counter[str]()
     for row in rows:
-        seen[row["system"]] += 1
-        yield seen[row["system"]], row
+        seen[row.system] += 1
+        yield seen[row.system], row

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
-from tqdm import tqdm
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
 
+from eval.general.suite import Question
 from taxonomy.checkpoint.manifest import check_pair, read_manifest, verify
-from taxonomy.errors import CallWrong, DataInvalid, RecipeInvalid
+from taxonomy.errors import CallWrong, DataInvalid
 from taxonomy.language.answer import written
 from taxonomy.language.compiled import compiled
 from taxonomy.language.prompt import Prompt, PromptStyle
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
 from train.choosing.validation import Validation, is_asked, validation
-from train.corpus.suite import suite
 from train.corpus.tokenizer import learn_tokenizer
-from train.data.chats import Chat, ChatRows, chat_of, read_chats
-from train.data.check import Report, check
+from train.data.chats import Chat, ChatRows
+from train.data.check import DataReport
 from train.data.customers import Comments, comments_of, exposures
-from train.data.encode import Row, encode
-from train.data.mixture import Mixture, Source, mixture
+from train.data.encode import TrainingRow, encode
+from train.data.mixture import Mixture, ReplaySource, mixture
+from train.data.sources import StoredSource, StoredTexts, replayed_chats, stored_replay, stored_texts, within
 from train.data.store import stored
-from train.data.texts import Text, read_texts, text_rows
-from train.recipe import Recipe, Replay, Texts
-
-Say = Callable[[str], None]
+from train.data.texts import Text, read_texts
+from train.loop.session import Say
+from train.recipe import DataPart, Replay, StartPart
 
 
 @dataclass(frozen=True)
@@ -50,52 +48,69 @@ class Prepared:
     base: str | None
     origin: str | None
     context: int
-    reports: dict[str, Report]
+    reports: dict[str, DataReport]
     skipped: dict[str, int]
 
 
-def prepare(recipe: Recipe, folder: Path, say: Say) -> Prepared:
+def prepare(data: DataPart, start: StartPart, folder: Path, say: Say) -> Prepared:
     """Rows are written into `folder`. Raises DataInvalid, CallWrong, CheckpointInvalid, TaxonomyInvalid, OSError."""
-    reports: dict[str, Report] = {}
-    comments = comments_of(recipe, reports, recipe.choose)
-    scored_on = validation(recipe, recipe.choose, comments) if recipe.choose else None
-    base, origin = recipe.base or recipe.continue_from, recipe.base
-    if recipe.continue_from:
-        say(f"going on from {recipe.continue_from}")
-        origin = _verified(Path(recipe.continue_from), comments.taxonomy)
-    tokenizer = _tokenizer(recipe, comments, base, say)
-    tokens = Tokens(tokenizer)
-    context = AutoConfig.from_pretrained(base).max_position_embeddings if base else recipe.architecture.context
+    comments, report = comments_of(data.corpus, even=data.even, benchmarks=data.benchmarks, choosing=data.choose)
+    scored_on = validation(data.choose, comments, _suite_seed(data)) if data.choose else None
+    origin = _origin(start, comments.taxonomy, say)
+    tokenizer = _tokenizer(start, comments, data, say)
+    tokens, context = Tokens(tokenizer), _context(start)
     say("encoding")
+    seen = data.comments_seen(len(comments))
     prompt = Prompt(tokenizer, tokens, comments.taxonomy, PromptStyle.LEARNED)
-    total = recipe.optimisation.comments or round((recipe.exposures or 0) * len(comments))
-    encoded = _comment_rows(recipe, comments, total, tokens, prompt)
-    rows = stored(_within(encoded, context), folder / "comments")
-    chat_rows = ChatRows(tokenizer, tokens, context)
-    skipped: dict[str, int] = {}
-    if recipe.cpt:
-        _check_length(recipe.cpt, context)
-        reports |= _checked("cpt", recipe.cpt, recipe.cpt.texts, comments.taxonomy, recipe.benchmarks)
-    cpt = _texts(recipe.cpt, tokens, recipe.seed, folder / "cpt", skipped) if recipe.cpt else None
-    sources = []
-    for source in recipe.replay:
-        reports |= _checked(source.name, source, source.chats, comments.taxonomy, recipe.benchmarks)
-        skipped[source.name] = 0
-        made = stored(_replayed(source, chat_rows, recipe, skipped), folder / f"replay-{source.name}")
-        sources.append(Source(source.name, made, source.share, source.passes, source.tokens))
-    for name, report in reports.items():
-        for finding in report.findings():
+    rows = stored(within(_comment_rows(comments, seen, data, tokens, prompt), context), folder / "comments")
+    texts = _texts(data, tokens, context, comments.taxonomy, folder)
+    encoder = ChatRows(tokenizer, tokens, context)
+    replay = [(each, _replay(each, data, encoder, comments, folder)) for each in data.replay]
+    reports = _reports(
+        [("comments", report), ("cpt", texts and texts.report), *((s.name, r.report) for s, r in replay)]
+    )
+    for name, found in reports.items():
+        for finding in found.findings():
             say(f"mind: {name}: {finding}")
     mixed = mixture(
         rows,
-        sources,
-        exposures=total,
+        [ReplaySource(each.name, made.rows, each.share, each.passes, each.tokens) for each, made in replay],
+        exposures=seen,
         per_epoch=len(comments),
-        batch=recipe.optimisation.batch,
-        total=recipe.tokens,
-        seed=recipe.seed,
+        batch=data.batch,
+        total=data.tokens,
+        seed=data.seed,
     )
-    return Prepared(comments, tokenizer, tokens, mixed, cpt, scored_on, base, origin, context, reports, skipped)
+    return Prepared(
+        comments=comments,
+        tokenizer=tokenizer,
+        tokens=tokens,
+        mixture=mixed,
+        cpt=texts and texts.mixture,
+        validation=scored_on,
+        base=start.weights,
+        origin=origin,
+        context=context,
+        reports=reports,
+        skipped=({"cpt": texts.skipped} if texts else {}) | {each.name: made.skipped for each, made in replay},
+    )
+
+
+def _suite_seed(data: DataPart) -> int | None:
+    return data.seed if any(source.suite for source in data.replay) else None
+
+
+def _reports(found: Iterable[tuple[str, DataReport | None]]) -> dict[str, DataReport]:
+    """Those of sources that have files."""
+    return {name: report for name, report in found if report}
+
+
+def _origin(start: StartPart, taxonomy: Taxonomy, say: Say) -> str | None:
+    """What the manifest calls the base."""
+    if start.continue_from is None:
+        return start.base
+    say(f"going on from {start.continue_from}")
+    return _verified(Path(start.continue_from), taxonomy)
 
 
 def _verified(folder: Path, taxonomy: Taxonomy) -> str:
@@ -106,105 +121,80 @@ def _verified(folder: Path, taxonomy: Taxonomy) -> str:
     return manifest.version
 
 
-def _tokenizer(recipe: Recipe, comments: Comments, base: str | None, say: Say) -> PreTrainedTokenizerFast:
-    if base is None:
+def _context(start: StartPart) -> int:
+    """The longest row that the model takes, in tokens."""
+    if start.weights is None:
+        return start.architecture.context
+    return int(AutoConfig.from_pretrained(start.weights).max_position_embeddings)
+
+
+def _tokenizer(start: StartPart, comments: Comments, data: DataPart, say: Say) -> PreTrainedTokenizerFast:
+    if start.weights is None:
         say("learning the tokenizer")
-        shape = recipe.architecture
-        return learn_tokenizer(_tokenizer_texts(comments, recipe), shape.vocabulary, shape.context)
+        shape = start.architecture
+        return learn_tokenizer(_tokenizer_texts(comments, data), shape.vocabulary, shape.context)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base)
+        tokenizer = AutoTokenizer.from_pretrained(start.weights)
     except (OSError, ValueError) as error:
-        raise CallWrong(f"base {base}: no tokenizer can be read: {error}") from error
+        raise CallWrong(f"base {start.weights}: no tokenizer can be read: {error}") from error
     if not tokenizer.chat_template:
-        raise CallWrong(f"base {base}: its tokenizer has no chat template, so it cannot be asked anything")
+        raise CallWrong(f"base {start.weights}: its tokenizer has no chat template, so it cannot be asked anything")
     return tokenizer
 
 
-def _tokenizer_texts(comments: Comments, recipe: Recipe) -> Iterable[str]:
+def _tokenizer_texts(comments: Comments, data: DataPart) -> Iterator[str]:
     """Comments and answers as they will be seen, and every label once more: rare ones are to be few tokens too."""
     for comment in comments:
         yield comment.comment
         yield written(comment.parts)
     for leaf in comments.taxonomy.leaves:
         yield from leaf.path
-    for source in recipe.replay:
-        for chat in _chats(source, recipe):
+    for source in data.replay:
+        for chat in _chats(source, data):
             if isinstance(chat, Chat):
                 yield from (message.content for message in chat.messages)
-    for file in recipe.cpt.texts if recipe.cpt else ():
+    for file in data.cpt.texts if data.cpt else ():
         yield from (text.text for text in read_texts(Path(file)) if isinstance(text, Text))
 
 
-def _comment_rows(recipe: Recipe, comments: Comments, total: int, tokens: Tokens, prompt: Prompt) -> Iterator[Row]:
+def _comment_rows(
+    comments: Comments, seen: int, data: DataPart, tokens: Tokens, prompt: Prompt
+) -> Iterator[TrainingRow]:
     """The rows of every comment, or, where words are left out, of every exposure."""
-    dropout = recipe.optimisation.word_dropout
-    varied = total if dropout else min(total, len(comments))
-    seen = exposures(comments, varied, dropout, recipe.seed)
-    automaton = compiled(comments.taxonomy, tokens)
-    return encode(tqdm(seen, total=varied, unit=" comments", leave=False), automaton, tokens, prompt, recipe.loss)
+    varied = seen if data.word_dropout else min(seen, len(comments))
+    shown = exposures(comments, varied, data.word_dropout, data.seed)
+    return encode(shown, compiled(comments.taxonomy, tokens), tokens, prompt, data.loss)
 
 
-def _within(rows: Iterable[Row], context: int) -> Iterator[Row]:
-    for number, row in enumerate(rows, 1):
-        if len(row.tokens) > context:
-            raise DataInvalid(
-                f"comment {number}: {len(row.tokens)} tokens with its answer, the context holds {context}"
-            )
-        yield row
+def _chats(source: Replay, data: DataPart) -> Iterator[Chat | DataInvalid]:
+    return replayed_chats(source, data.seed, is_asked if data.holds_out_questions else _none)
 
 
-def _checked(
-    name: str, source: Replay | Texts, files: Sequence[str] | None, taxonomy: Taxonomy, benchmarks: str | None
-) -> dict[str, Report]:
-    if not files:
-        return {}
-    folder = Path(benchmarks) if benchmarks else None
-    return {name: check([*map(Path, files)], taxonomy, benchmarks=folder, skip_invalid=source.skip_invalid)}
+def _none(_: Question) -> bool:
+    """Where no question of the suite is asked later, none is held out."""
+    return False
 
 
-def _chats(source: Replay, recipe: Recipe) -> Iterator[Chat | DataInvalid]:
-    asks_later = recipe.choose is not None and not recipe.choose.general
-    if source.suite:
-        questions = suite("train", source.suite, recipe.seed, source.kinds or ())
-        yield from (chat_of(*each[1:]) for each in questions if not (asks_later and is_asked(each)))
-    for file in source.chats or ():
-        yield from read_chats(Path(file))
+def _texts(data: DataPart, tokens: Tokens, context: int, taxonomy: Taxonomy, folder: Path) -> StoredTexts | None:
+    if data.cpt is None:
+        return None
+    return stored_texts(
+        data.cpt,
+        tokens,
+        folder / "cpt",
+        context=context,
+        seed=data.seed,
+        taxonomy=taxonomy,
+        benchmarks=data.benchmarks,
+    )
 
 
-def _replayed(source: Replay, rows: ChatRows, recipe: Recipe, skipped: dict[str, int]) -> Iterator[Row]:
-    """Rows of a source; those in error are counted or raised, as the recipe says."""
-    for chat in _chats(source, recipe):
-        try:
-            if isinstance(chat, DataInvalid):
-                raise chat
-            yield rows.of(chat)
-        except DataInvalid:
-            if not source.skip_invalid:
-                raise
-            skipped[source.name] += 1
-
-
-def _check_length(source: Texts, context: int) -> None:
-    if source.length > context:
-        raise RecipeInvalid(f"cpt.length: {source.length} tokens, the context holds {context}")
-
-
-def _texts(source: Texts, tokens: Tokens, seed: int, folder: Path, skipped: dict[str, int]) -> Mixture:
-    """The texts' rows, as often as the recipe says. Raises DataInvalid where there is no text."""
-    rows = stored(_text_rows(source, tokens, skipped), folder)
-    if not len(rows):
-        raise DataInvalid(f"{source.texts[0]}: there is no text in it that can be used")
-    total = round(source.passes * len(rows))
-    return mixture(rows, [], exposures=total, per_epoch=len(rows), batch=source.batch, total=None, seed=seed)
-
-
-def _text_rows(source: Texts, tokens: Tokens, skipped: dict[str, int]) -> Iterator[Row]:
-    """Those in error are counted or raised, as the recipe says."""
-    skipped["cpt"] = 0
-    for text in chain.from_iterable(read_texts(Path(file)) for file in source.texts):
-        if not isinstance(text, DataInvalid):
-            yield from text_rows(text, tokens, source.length)
-        elif source.skip_invalid:
-            skipped["cpt"] += 1
-        else:
-            raise text
+def _replay(source: Replay, data: DataPart, encoder: ChatRows, comments: Comments, folder: Path) -> StoredSource:
+    return stored_replay(
+        source,
+        _chats(source, data),
+        encoder,
+        folder / f"replay-{source.name}",
+        taxonomy=comments.taxonomy,
+        benchmarks=data.benchmarks,
+    )

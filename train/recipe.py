@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from taxonomy.errors import CallWrong, RecipeInvalid
+from taxonomy.yaml_files import read_document
+from train.corpus.suite import KINDS
 
 Count = Annotated[int, Field(gt=0)]
 Loss = Literal["constrained", "decisions", "completion"]
 Precision = Literal["bfloat16", "float32"]
 
 
-class _Strict(BaseModel):
+class _RecipePart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Architecture(_Strict):
+class Architecture(_RecipePart):
     """A Qwen3 decoder made from scratch. `hidden` is a multiple of `head`."""
 
     vocabulary: Count = 8192
@@ -31,7 +33,7 @@ class Architecture(_Strict):
     context: Count = 32_768
 
 
-class Optimisation(_Strict):
+class Optimisation(_RecipePart):
     """Learning rate (peak; none: by the base's size, docs/recipes.md), its warm-up share, and the batch.
 
     comments: how many comments are seen in all, where the recipe states no `exposures`.
@@ -51,7 +53,7 @@ class Optimisation(_Strict):
     precision: Precision | None = None
 
 
-class Labelled(_Strict):
+class LabelledFiles(_RecipePart):
     """Labelled comments of your own: JSONL files, the taxonomy they use, and files that must not leak into them.
 
     skip_invalid: go on without the rows in error, and count them.
@@ -63,7 +65,7 @@ class Labelled(_Strict):
     skip_invalid: bool = False
 
 
-class Replay(_Strict):
+class Replay(_RecipePart):
     """General data beside the customers': chats from JSONL files, or so many chats of the general suite's generator.
 
     kinds: which of the suite's kinds, each as often; none: all.
@@ -90,14 +92,12 @@ class Replay(_Strict):
     @field_validator("kinds")
     @classmethod
     def _known(cls, kinds: list[str] | None) -> list[str] | None:
-        from train.corpus.suite import KINDS  # noqa: PLC0415 (what it imports takes a second)
-
         if unknown := set(kinds or ()) - set(KINDS):
             raise ValueError(f"the suite has no {', '.join(sorted(unknown))}; it has {', '.join(KINDS)}")
         return kinds
 
 
-class Adapter(_Strict):
+class Adapter(_RecipePart):
     """Matrices of low rank beside those of the base, learned in their stead and merged into them at the end.
 
     kind: `lora`, or `dora` (its direction and length apart). alpha: what the product is scaled by, over the rank; none:
@@ -113,7 +113,7 @@ class Adapter(_Strict):
     keep: bool = False
 
 
-class Texts(_Strict):
+class Texts(_RecipePart):
     """Continued pre-training, before the comments: plain text, every token of it learned.
 
     texts: JSONL files with a `text` a line, or `.txt` files, each a text. passes: over all of it. length: the longest
@@ -128,7 +128,7 @@ class Texts(_Strict):
     skip_invalid: bool = False
 
 
-class Choosing(_Strict):
+class Choosing(_RecipePart):
     """Candidates made of one run's weights, scored on a validation split; the chosen one is published.
 
     last: so many saved weights, the run's end among them, are averaged. every: steps between them; none: a twentieth of
@@ -147,7 +147,68 @@ class Choosing(_Strict):
     questions: Count = 400
 
 
-class Recipe(_Strict):
+@dataclass(frozen=True, slots=True)
+class StartPart:
+    """Of a recipe, what says which weights the run begins with. continue_from: a checkpoint's directory."""
+
+    architecture: Architecture
+    base: str | None
+    continue_from: str | None
+    word_vectors: bool
+    seed: int
+
+    @property
+    def weights(self) -> str | None:
+        """The folder or id that the weights come from; none for a fresh model."""
+        return self.base or self.continue_from
+
+
+@dataclass(frozen=True, slots=True)
+class DataPart:
+    """Of a recipe, what says which rows there are, and how often and in which order they are seen.
+
+    comments, exposures: how many comments are seen, or how often each; one of them is stated.
+    """
+
+    corpus: int | LabelledFiles
+    even: float
+    benchmarks: str | None
+    comments: int | None
+    exposures: float | None
+    word_dropout: float
+    loss: Loss
+    batch: int
+    replay: list[Replay]
+    tokens: int | None
+    cpt: Texts | None
+    choose: Choosing | None
+    seed: int
+
+    def comments_seen(self, count: int) -> int:
+        """In all, where there are `count` comments."""
+        return self.comments or round((self.exposures or 0) * count)
+
+    @property
+    def holds_out_questions(self) -> bool:
+        """Whether the suite's questions that candidates are scored on are not to be learned."""
+        return self.choose is not None and not self.choose.general
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPart:
+    """Of a recipe, what says how the rows are learned."""
+
+    optimisation: Optimisation
+    adapter: Adapter | None
+    cpt: Texts | None
+    packing: int | None
+    replay_kl: float
+    is_fresh: bool
+    is_cpt_alone: bool
+    seed: int
+
+
+class Recipe(_RecipePart):
     """One run: customer comments as often as it says, and replay on top.
 
     corpus: a number of comments of the bundled corpus's generator, or labelled comments of your own.
@@ -167,7 +228,7 @@ class Recipe(_Strict):
     """
 
     seed: int = 0
-    corpus: Count | Labelled = 14_511
+    corpus: Count | LabelledFiles = 14_511
     even: Annotated[float, Field(ge=0, le=1)] = 0.0
     exposures: Annotated[float, Field(ge=0)] | None = None
     architecture: Architecture = Architecture()
@@ -197,6 +258,41 @@ class Recipe(_Strict):
         """Whether the run ends with its texts: neither comments nor replay follow."""
         return self.cpt is not None and self.exposures == 0 and not self.replay
 
+    @property
+    def start(self) -> StartPart:
+        return StartPart(self.architecture, self.base, self.continue_from, self.word_vectors, self.seed)
+
+    @property
+    def data(self) -> DataPart:
+        return DataPart(
+            corpus=self.corpus,
+            even=self.even,
+            benchmarks=self.benchmarks,
+            comments=self.optimisation.comments,
+            exposures=self.exposures,
+            word_dropout=self.optimisation.word_dropout,
+            loss=self.loss,
+            batch=self.optimisation.batch,
+            replay=self.replay,
+            tokens=self.tokens,
+            cpt=self.cpt,
+            choose=self.choose,
+            seed=self.seed,
+        )
+
+    @property
+    def training(self) -> TrainingPart:
+        return TrainingPart(
+            optimisation=self.optimisation,
+            adapter=self.adapter,
+            cpt=self.cpt,
+            packing=self.packing,
+            replay_kl=self.replay_kl,
+            is_fresh=self.is_fresh,
+            is_cpt_alone=self.is_cpt_alone,
+            seed=self.seed,
+        )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         shares = sum(source.share for source in self.replay)
@@ -207,7 +303,7 @@ class Recipe(_Strict):
             "give `base` or `continue_from`, not both": self.base is not None and self.continue_from is not None,
             "`base` brings its own architecture": self.base is not None and "architecture" in self.model_fields_set,
             "`word_vectors` are for a fresh model": self.word_vectors and not self.is_fresh,
-            "`even` is for the bundled corpus's generator": self.even > 0 and isinstance(self.corpus, Labelled),
+            "`even` is for the bundled corpus's generator": self.even > 0 and isinstance(self.corpus, LabelledFiles),
             "two sources of `replay` have one name": len(set(names)) < len(names),
             "`comments` and `cpt` are no names for `replay`": bool({"comments", "cpt"} & set(names)),
             "`replay_kl` needs `replay` and a base to stay near": self.replay_kl > 0 and (self.is_fresh or not names),
@@ -239,20 +335,20 @@ class Recipe(_Strict):
         return self
 
 
-class Share(_Strict):
+class WeightedCheckpoint(_RecipePart):
     """One checkpoint's part in an average; the weights need not add up to one."""
 
     checkpoint: str
     weight: Annotated[float, Field(gt=0)]
 
 
-class Average(_Strict):
+class Average(_RecipePart):
     """No training: the mean of checkpoints that began as one."""
 
-    average: Annotated[list[Share], Field(min_length=2)]
+    average: Annotated[list[WeightedCheckpoint], Field(min_length=2)]
 
 
-class Reinforcement(_Strict):
+class Reinforcement(_RecipePart):
     """Reinforcement fine-tuning (GRPO) of a published checkpoint: it answers, and what scored better becomes likelier.
 
     reinforce: the checkpoint's directory. corpus, even, benchmarks: as in a Recipe. batch: comments of a step. answers:
@@ -262,7 +358,7 @@ class Reinforcement(_Strict):
 
     reinforce: str
     seed: int = 0
-    corpus: Count | Labelled = 14_511
+    corpus: Count | LabelledFiles = 14_511
     even: Annotated[float, Field(ge=0, le=1)] = 0.0
     benchmarks: str | None = None
     adapter: Adapter | None = None
@@ -287,20 +383,14 @@ AnyRecipe = Recipe | Average | Reinforcement
 
 
 def load_recipe(file: Path) -> AnyRecipe:
-    """Raises CallWrong (no such file) or RecipeInvalid naming the key."""
+    """Raises CallWrong (no such file) or RecipeInvalid naming file, line and key."""
     if not file.is_file():
         raise CallWrong(f"there is no recipe {file}")
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return _kind(content).model_validate(content)
-    except yaml.YAMLError as error:
-        raise RecipeInvalid(f"{file}: not YAML: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
-        raise RecipeInvalid(f"{file}: {faults}") from error
-
-
-def _kind(content: object) -> type[AnyRecipe]:
-    """What the file asks for, by the key that only one of them has."""
-    keys = content if isinstance(content, dict) else {}
-    return Average if "average" in keys else Reinforcement if "reinforce" in keys else Recipe
+    document = read_document(file, RecipeInvalid)
+    kind: type[AnyRecipe] = Recipe
+    # Each kind of recipe but one has a key that no other has.
+    if "average" in document.content:
+        kind = Average
+    elif "reinforce" in document.content:
+        kind = Reinforcement
+    return document.checked(kind, RecipeInvalid)

@@ -5,43 +5,54 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from transformers import PreTrainedModel
 
 from taxonomy.errors import CallWrong
 from taxonomy.files import write_text
-from train.advice import settled
-from train.recipe import Recipe
+from train.recipe import Precision
 
 RECORD: Final = "run.json"
 _MISSING: Final = "nothing"
 
 
-def record(recipe: Recipe, rows: Path, model: PreTrainedModel, processes: int) -> dict[str, Any]:
-    """rows: the folder in which each source's encoded rows have a folder. model: as it is before the first step."""
-    sources = sorted(folder for folder in rows.iterdir() if folder.is_dir())
-    return {
-        "recipe": recipe.model_dump(mode="json"),
-        "rows": {folder.name: _hash_of(folder) for folder in sources},
-        "base": _hash_of_weights(model),
-        # Where the recipe leaves it open, the machine decides: on another one the run would be another.
-        "precision": settled(recipe, model.num_parameters()).precision,
-        "processes": processes,
-    }
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """recipe: as JSON. rows: of each source, a hash of its encoded rows. base: a hash of the first step's weights.
+
+    precision: where the recipe leaves it open the machine decides, and on another one the run would be another.
+    """
+
+    recipe: dict[str, Any]
+    rows: dict[str, str]
+    base: str
+    precision: Precision | None
+    processes: int
 
 
-def keep(folder: Path, now: dict[str, Any]) -> None:
+def hashes_of_rows(folder: Path) -> dict[str, str]:
+    """Of a folder in which each source's encoded rows have a folder."""
+    return {source.name: _hash_of(source) for source in sorted(folder.iterdir()) if source.is_dir()}
+
+
+def hash_of_weights(model: torch.nn.Module) -> str:
+    """Of all of them as they are now."""
+    hashes = [int(torch.hash_tensor(weights).view(torch.int64)) for weights in model.state_dict().values()]
+    return hashlib.sha256(repr(hashes).encode()).hexdigest()[:16]
+
+
+def keep(folder: Path, record: RunRecord) -> None:
     """Write down what the run in this folder is. Raises OSError."""
-    write_text(json.dumps(now, indent=1) + "\n", folder / RECORD)
+    write_text(json.dumps(asdict(record), indent=1) + "\n", folder / RECORD)
 
 
-def check_same(folder: Path, now: dict[str, Any]) -> None:
+def check_same(folder: Path, record: RunRecord) -> None:
     """Raises CallWrong where the run in this folder is another, naming all that differs."""
     before = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    if differing := differences(before, now):
+    if differing := differences(before, asdict(record)):
         raise CallWrong(
             f"{folder} holds another run: {'; '.join(differing)}. Go on with what it began with, or give another --out"
         )
@@ -72,8 +83,3 @@ def _hash_of(folder: Path) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
-
-
-def _hash_of_weights(model: torch.nn.Module) -> str:
-    hashes = [int(torch.hash_tensor(weights).view(torch.int64)) for weights in model.state_dict().values()]
-    return hashlib.sha256(repr(hashes).encode()).hexdigest()[:16]

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-from transformers import TrainerCallback
+from transformers import PreTrainedModel, TrainerCallback
 
-from taxonomy.checkpoint.manifest import MANIFEST, Contents, Manifest, publish_whole, read_manifest
+from taxonomy.checkpoint.manifest import MANIFEST, Manifest, read_manifest
 from taxonomy.errors import CallWrong
-from taxonomy.language.prompt import PROMPT_VERSION, PromptStyle
+from train.advice import settled, warnings
 from train.choosing.average import average
-from train.choosing.selection import SAVED, best
-from train.corpus.generator import SEED, fingerprint
-from train.data.customers import Comments, Generated
-from train.loop.adapters import FOLDER, keep_adapter, merged
-from train.loop.processes import is_sharded, joined, led
-from train.loop.session import SAVE_MINUTES, Session, step_of, writing
+from train.choosing.selection import SAVED, observers
+from train.loop.adapters import FOLDER
+from train.loop.processes import is_sharded, joined, run_on_main_process
+from train.loop.session import SAVE_MINUTES, Say, Session, step_of
 from train.loop.steps import STEPS, read_steps
 from train.loop.stops import Stops
-from train.models import begun
-from train.prepare import Prepared, Say, prepare
-from train.recipe import AnyRecipe, Average, Recipe, Reinforcement
-from train.record import check_same, differences, keep, record
+from train.models import starting_model
+from train.prepare import Prepared, prepare
+from train.publish import published
+from train.recipe import AnyRecipe, Average, Choosing, DataPart, Recipe, Reinforcement, StartPart, TrainingPart
+from train.record import RunRecord, check_same, differences, hash_of_weights, hashes_of_rows, keep
 from train.report.run_report import REPORT, write_report
-from train.stages import Learned, fine_tuned
+from train.stages import fine_tuned
 
 
 def run(
@@ -47,21 +42,21 @@ def run(
     callbacks: as `fit` takes them. Raises CallWrong, and what `prepare` and `fit` raise.
     """
     processes = joined()
-    say = say if processes.is_main_process else _nobody
+    say = say if processes.is_main_process else _silent
     with Stops(say) as stops:
         session = Session(out.with_name(f"{out.name}.run"), say, stops, resume=resume, save_minutes=save_minutes)
-        if published := led(lambda: _published_already(recipe, out, session)):
+        if published := run_on_main_process(lambda: _published_already(recipe, out, session)):
             say(f"{out} is published already")
             return published
         if isinstance(recipe, Average):
-            return led(lambda: average(recipe, out, say))
+            return run_on_main_process(lambda: average(recipe, out, say))
         if isinstance(recipe, Reinforcement):
             return _reinforced(recipe, out, session)
-        return _trained(recipe, out, session, callbacks)
+        return _fine_tuned(recipe, out, session, callbacks)
 
 
 def _published_already(recipe: AnyRecipe, out: Path, session: Session) -> Manifest | None:
-    """What a run that is to go on has published already. Raises CallWrong where nothing can be begun in `out`."""
+    """What a run that is to go on has published already. Raises CallWrong where nothing can be started in `out`."""
     out.mkdir(parents=True, exist_ok=True)
     if session.resume and (out / MANIFEST).is_file():
         manifest = read_manifest(out)
@@ -83,21 +78,41 @@ def _published_already(recipe: AnyRecipe, out: Path, session: Session) -> Manife
     return None
 
 
-def _trained(recipe: Recipe, out: Path, session: Session, callbacks: Sequence[TrainerCallback]) -> Manifest:
-    _check_sharded(recipe)
+def _fine_tuned(recipe: Recipe, out: Path, session: Session, callbacks: Sequence[TrainerCallback]) -> Manifest:
+    if is_sharded():
+        _check_sharded(recipe.training, recipe.choose)
     rows = session.folder / "rows"
     try:
-        prepared = led(lambda: _prepared(recipe, rows, session))
-        model = begun(recipe, prepared, session.say)
-        led(lambda: _identify(session, record(recipe, rows, model, joined().num_processes)))
-        learned = fine_tuned(recipe, prepared, model, session, callbacks)
-        manifest = led(lambda: _published(recipe, prepared, learned, out, session))
+        prepared = run_on_main_process(lambda: _prepared(recipe.data, recipe.start, rows, session))
+        model = starting_model(recipe.start, prepared.tokenizer, prepared.comments, session.say)
+        run_on_main_process(lambda: _identify(session, _record(recipe, rows, model)))
+        for warning in warnings(recipe.training, recipe.data, model.num_parameters()):
+            session.say(f"mind: {warning}")
+        looking_on = _observers(recipe.data, prepared, model, session.folder, is_fresh=recipe.is_fresh)
+        tuned = fine_tuned(recipe.training, prepared, model, session, callbacks=callbacks, main_callbacks=looking_on)
+        manifest = run_on_main_process(lambda: published(recipe, prepared, tuned, out, session))
     finally:
         if joined().is_main_process:
             _tidy(session.folder, rows)
-    led(lambda: _finish(session, manifest))
+    run_on_main_process(lambda: _finish(session, manifest))
     session.say(f"report: {session.folder / REPORT}")
     return manifest
+
+
+def _observers(
+    data: DataPart, prepared: Prepared, model: PreTrainedModel, folder: Path, *, is_fresh: bool
+) -> list[TrainerCallback]:
+    if is_sharded():
+        # No process holds the whole of a sharded model, to look at it or save it.
+        return []
+    return observers(
+        model,
+        prepared.mixture,
+        prepared.tokens.eos,
+        folder,
+        choosing=data.choose,
+        logs_distance=not is_fresh and data.exposures != 0,
+    )
 
 
 def _reinforced(recipe: Reinforcement, out: Path, session: Session) -> Manifest:
@@ -108,14 +123,13 @@ def _reinforced(recipe: Reinforcement, out: Path, session: Session) -> Manifest:
     return reinforced(recipe, out, session.say)
 
 
-def _check_sharded(recipe: Recipe) -> None:
-    if not is_sharded():
-        return
-    if recipe.adapter or (recipe.cpt and not recipe.is_cpt_alone):
+def _check_sharded(training: TrainingPart, choosing: Choosing | None) -> None:
+    """Raises CallWrong where the recipe asks for what FSDP does not take."""
+    if training.adapter or (training.cpt and not training.is_cpt_alone):
         raise CallWrong(
             "FSDP takes neither an `adapter` nor two stages: launch without it, or make `cpt` a run of its own"
         )
-    if recipe.choose and recipe.choose.last > 1:
+    if choosing and choosing.last > 1:
         raise CallWrong("FSDP takes no averages of saved weights: launch without it, or leave out `choose.last`")
 
 
@@ -125,23 +139,33 @@ def _tidy(folder: Path, rows: Path) -> None:
         folder.rmdir()
 
 
-def _prepared(recipe: Recipe, rows: Path, session: Session) -> Prepared:
+def _prepared(data: DataPart, start: StartPart, rows: Path, session: Session) -> Prepared:
     """Rows are encoded anew in a run that goes on: their hash then proves the data, tokenizer and taxonomy."""
     shutil.rmtree(rows, ignore_errors=True)
-    return prepare(recipe, rows, session.say)
+    return prepare(data, start, rows, session.say)
 
 
-def _identify(session: Session, now: dict[str, Any]) -> None:
+def _record(recipe: Recipe, rows: Path, model: PreTrainedModel) -> RunRecord:
+    return RunRecord(
+        recipe=recipe.model_dump(mode="json"),
+        rows=hashes_of_rows(rows),
+        base=hash_of_weights(model),
+        precision=settled(recipe.training, model.num_parameters()).precision,
+        processes=joined().num_processes,
+    )
+
+
+def _identify(session: Session, record: RunRecord) -> None:
     """Raises CallWrong where the run that is to go on is another."""
     if session.resume and (state := session.last_state):
-        check_same(session.folder, now)
+        check_same(session.folder, record)
         session.say(f"going on after step {step_of(state)}")
     else:
-        keep(session.folder, now)
+        keep(session.folder, record)
 
 
 def _finish(session: Session, manifest: Manifest) -> None:
-    """Once the checkpoint is published the run is told of, and what it was made of is of no use."""
+    """Once the checkpoint is published the run is reported, and what it was made of is of no use."""
     file = session.folder / STEPS
     # A run of `cpt` alone has no main stage.
     write_report(manifest, list(read_steps(file)) if file.exists() else [], session.folder)
@@ -150,52 +174,5 @@ def _finish(session: Session, manifest: Manifest) -> None:
         shutil.rmtree(session.folder / folder, ignore_errors=True)
 
 
-def _published(recipe: Recipe, prepared: Prepared, learned: Learned, out: Path, session: Session) -> Manifest:
-    training = dict(learned.training)
-    if recipe.adapter and recipe.adapter.keep:
-        training["adapter"] = keep_adapter(learned.model, session.folder)
-    model = merged(learned.model)
-    training |= best(recipe, prepared, model, session.folder, session.say)
-
-    def save(folder: Path) -> None:
-        model.to(getattr(torch, recipe.dtype)).save_pretrained(folder)
-        prepared.tokenizer.save_pretrained(folder)
-        if "adapter" in training:
-            shutil.copytree(session.folder / FOLDER, folder / FOLDER)
-
-    with writing("the checkpoint", out):
-        return publish_whole(out, save, lambda contents: _manifest(recipe, prepared, training, contents))
-
-
-def _manifest(recipe: Recipe, prepared: Prepared, training: dict[str, Any], contents: Contents) -> Manifest:
-    return Manifest(
-        version=contents.version,
-        files=contents.files,
-        taxonomy=prepared.comments.taxonomy.version,
-        prompt=PROMPT_VERSION,
-        # Without a comment seen, the taxonomy has to stand in the prompt.
-        prompt_style=PromptStyle.LEARNED if recipe.exposures != 0 else PromptStyle.IN_CONTEXT,
-        base_model=prepared.origin,
-        recipe=recipe.model_dump(),
-        data={
-            "train": _described(prepared.comments),
-            "mix": prepared.mixture.as_json(),
-            "checked": {name: report.counts() for name, report in prepared.reports.items()},
-            "skipped": prepared.skipped,
-        }
-        | ({"cpt": prepared.cpt.as_json()["comments"]} if prepared.cpt else {}),
-        training=training | _machine(),
-    )
-
-
-def _described(comments: Comments) -> dict[str, Any]:
-    seed = {"seed": SEED} if isinstance(comments, Generated) else {}
-    return {"comments": len(comments), "fingerprint": fingerprint(comments)} | seed
-
-
-def _machine() -> dict[str, Any]:
-    return {"torch": torch.__version__, "machine": platform.machine(), "cores": os.cpu_count()}
-
-
-def _nobody(_: str) -> None:
-    """Only the first process speaks."""
+def _silent(_: str) -> None:
+    """Only the main process reports."""

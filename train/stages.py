@@ -3,80 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple
 
 from accelerate import PartialState
 from transformers import TrainerCallback
 
-from train.advice import settled, settled_for_texts, warnings
-from train.choosing.selection import watching
+from train.advice import settled, settled_for_texts
 from train.data.batches import Batches
 from train.data.mixture import Mixture
 from train.loop.adapters import Model, adapted, trained
-from train.loop.fit import Fitted, fit
-from train.loop.processes import is_sharded
+from train.loop.fit import fit
 from train.loop.session import Session
 from train.loop.sft import Anchor
 from train.prepare import Prepared
-from train.recipe import Optimisation, Recipe
+from train.recipe import Optimisation, Precision, TrainingPart
+
+CPT: Final = "cpt"
+MAIN: Final = "main"
+"""The comments' stage, with its replay."""
 
 
-class Learned(NamedTuple):
-    """What came of the stages: the model, perhaps with its adapter, and each one's figures."""
+@dataclass(frozen=True, slots=True)
+class StageFigures:
+    """loss: the mean of all steps."""
+
+    seconds: int
+    steps: int
+    loss: float
+
+
+class FineTuned(NamedTuple):
+    """What came of the stages: the model, perhaps with its adapter, and the figures of each that there was."""
 
     model: Model
-    training: dict[str, Any]
+    cpt: StageFigures | None
+    main: StageFigures | None
+    precision: Precision | None
+
+    def figures(self) -> dict[str, Any]:
+        """As a manifest has them, under `training`."""
+        cpt = {"cpt": asdict(self.cpt)} if self.cpt else {}
+        main = asdict(self.main) if self.main else {}
+        return cpt | main | {"precision": self.precision}
 
 
 def fine_tuned(
-    recipe: Recipe, prepared: Prepared, model: Model, session: Session, callbacks: Sequence[TrainerCallback]
-) -> Learned:
-    """Train through the recipe's stages; `callbacks` look on in each. Raises what `fit` raises."""
+    training: TrainingPart,
+    prepared: Prepared,
+    model: Model,
+    session: Session,
+    *,
+    callbacks: Sequence[TrainerCallback] = (),
+    main_callbacks: Sequence[TrainerCallback] = (),
+) -> FineTuned:
+    """Train through the stages. Raises what `fit` raises.
+
+    callbacks: called in each stage. main_callbacks: in the comments' stage alone, after those.
+    """
     parameters = model.num_parameters()
-    optimisation = settled(recipe, parameters)
-    for warning in warnings(recipe, parameters):
-        session.say(f"mind: {warning}")
-    # No process holds the whole of a sharded model, to look at it or save it.
-    looking_on = [] if is_sharded() else watching(recipe, prepared, model, session.folder)
-    anchor = Anchor(model, recipe.replay_kl) if recipe.replay_kl else None
-    model = adapted(model, recipe.adapter, recipe.seed) if recipe.adapter else model
+    optimisation = settled(training, parameters)
+    anchor = Anchor(model, training.replay_kl) if training.replay_kl else None
+    model = adapted(model, training.adapter, training.seed) if training.adapter else model
     session.say(f"training {trained(model) / 1e6:.2f} of {parameters / 1e6:.1f} M parameters; kept in {session.folder}")
-    training: dict[str, Any] = {}
-    for name, stage in _stages(recipe, prepared, optimisation, anchor):
+    figures: dict[str, StageFigures] = {}
+    for stage in _stages(training, prepared, optimisation, anchor):
         steps, rate = len(stage.data.mixture), stage.optimisation.learning_rate
         session.say(f"{steps} steps of {stage.optimisation.batch}, learning rate {rate:g}, {optimisation.precision}")
-        place = session.stage(name) if name else session
-        # What a run chooses among, and its distance from the base, are of the comments' stage.
-        told = callbacks if name else [*callbacks, *looking_on]
-        fitted = fit(model, stage.data, stage.optimisation, place, recipe.seed, anchor=stage.anchor, callbacks=told)
-        model, figures = fitted.model, _figures(fitted, steps)
-        training |= {name: figures} if name else figures
-    training["precision"] = optimisation.precision
-    return Learned(model, training)
+        is_main = stage.name == MAIN
+        fitted = fit(
+            model,
+            stage.data,
+            stage.optimisation,
+            session if is_main else session.stage(stage.name),
+            training.seed,
+            anchor=stage.anchor,
+            callbacks=[*callbacks, *main_callbacks] if is_main else callbacks,
+        )
+        model = fitted.model
+        figures[stage.name] = StageFigures(round(fitted.seconds), steps, fitted.loss)
+    return FineTuned(model, figures.get(CPT), figures.get(MAIN), optimisation.precision)
 
 
 class Stage(NamedTuple):
     """What is learned in one go, and how."""
 
+    name: str
     data: Batches
     optimisation: Optimisation
     anchor: Anchor | None = None
 
 
 def _stages(
-    recipe: Recipe, prepared: Prepared, optimisation: Optimisation, anchor: Anchor | None
-) -> Iterator[tuple[str, Stage]]:
-    """The run's stages in their order, each with its name; the main one has none."""
+    training: TrainingPart, prepared: Prepared, optimisation: Optimisation, anchor: Anchor | None
+) -> Iterator[Stage]:
+    """In their order."""
 
     def passes(mixture: Mixture) -> Batches:
         world, accumulate = PartialState().num_processes, optimisation.accumulate
-        return Batches(mixture, prepared.tokens.eos, world=world, accumulate=accumulate, packing=recipe.packing)
+        return Batches(mixture, prepared.tokens.eos, world=world, accumulate=accumulate, packing=training.packing)
 
-    if recipe.cpt and prepared.cpt:
-        yield "cpt", Stage(passes(prepared.cpt), settled_for_texts(recipe.cpt, optimisation))
-    if not recipe.is_cpt_alone:
-        yield "", Stage(passes(prepared.mixture), optimisation, anchor)
-
-
-def _figures(fitted: Fitted, steps: int) -> dict[str, Any]:
-    return {"seconds": round(fitted.seconds), "steps": steps, "loss": fitted.loss}
+    if training.cpt and prepared.cpt:
+        yield Stage(CPT, passes(prepared.cpt), settled_for_texts(training.cpt, optimisation))
+    if not training.is_cpt_alone:
+        yield Stage(MAIN, passes(prepared.mixture), optimisation, anchor)

@@ -6,11 +6,12 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from eval.bench.speed import machine
+from eval.bench.machine import Machine, this_machine
 from serve.engine.masks import Masks
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.language.automaton import Automaton
@@ -24,6 +25,34 @@ CHARACTERS: Final = (50, 200, 500, 1000, 2000, 5000)
 MOST_CHUNKS: Final = 64
 
 
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Median and 99th percentile of so many durations."""
+
+    p50: float
+    p99: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintRow:
+    """Of a taxonomy with so many leaves (made in taxonomy_s seconds) and comments of so many characters."""
+
+    leaves: int
+    characters: int
+    compile_ms: Quantiles
+    decision_us: Quantiles
+    taxonomy_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintFigures:
+    """How compile and decision times grow."""
+
+    rows: list[ConstraintRow]
+    machine: Machine
+
+
 class Times:
     """Durations of one kind of work, in seconds."""
 
@@ -32,32 +61,36 @@ class Times:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         yield
-        self.seconds.append(time.perf_counter() - begun)
+        self.seconds.append(time.perf_counter() - start)
 
-    def row(self, unit: float) -> dict[str, float]:
-        """Median and 99th percentile in units of so many seconds."""
+    def quantiles(self, unit: float) -> Quantiles:
+        """In units of so many seconds."""
         p50, p99 = np.percentile(self.seconds, [50, 99]) / unit
-        return {"p50": round(float(p50), 2), "p99": round(float(p99), 2), "n": len(self.seconds)}
+        return Quantiles(round(float(p50), 2), round(float(p99), 2), len(self.seconds))
 
 
-def constraint(comments: Sequence[str], tokens: Tokens, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+def constraint(comments: Sequence[str], tokens: Tokens, rounds: int, say: Callable[[str], None]) -> ConstraintFigures:
     """Compile times (ms), decision times (us) by leaves and by characters of the comment. One thread."""
     rows = []
     for leaves in LEAVES:
         say(f"{leaves} leaves")
         taxonomy = bundled_taxonomy() if leaves == len(bundled_taxonomy().leaves) else invented(leaves)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         automaton = compiled(taxonomy, tokens)
-        once = time.perf_counter() - begun
+        once = time.perf_counter() - start
         for characters in CHARACTERS if leaves == len(bundled_taxonomy().leaves) else (200, 2000):
-            texts = [cut_to(comments, characters, start) for start in range(rounds)]
-            rows.append(_row(leaves, characters, texts, automaton, tokens) | {"taxonomy_s": round(once, 3)})
-    return {"rows": rows, "machine": machine()}
+            texts = [cut_to(comments, characters, first) for first in range(rounds)]
+            compiling, deciding = _timed(texts, automaton, tokens)
+            rows.append(
+                ConstraintRow(leaves, characters, compiling.quantiles(1e-3), deciding.quantiles(1e-6), round(once, 3))
+            )
+    return ConstraintFigures(rows, this_machine())
 
 
-def _row(leaves: int, characters: int, texts: Sequence[str], automaton: Automaton, tokens: Tokens) -> dict[str, Any]:
+def _timed(texts: Sequence[str], automaton: Automaton, tokens: Tokens) -> tuple[Times, Times]:
+    """Compiling and deciding, a comment after the other, with random decisions."""
     compiling, deciding = Times(), Times()
     masks = Masks(automaton, tokens.size)
     rng = random.Random(0)
@@ -69,12 +102,7 @@ def _row(leaves: int, characters: int, texts: Sequence[str], automaton: Automato
             with deciding.one():
                 masks.of(walk)
                 walk.decide(token)
-    return {
-        "leaves": leaves,
-        "characters": characters,
-        "compile_ms": compiling.row(1e-3),
-        "decision_us": deciding.row(1e-6),
-    }
+    return compiling, deciding
 
 
 def cut_to(comments: Sequence[str], characters: int, start: int) -> str:

@@ -16,7 +16,7 @@ from serve.engine.cores import thread_settings
 from serve.routing.pair import Pair
 from taxonomy.language.answer import Part
 from taxonomy.language.chunks import chunks
-from taxonomy.language.compiled import spelt
+from taxonomy.language.compiled import tokenized_answer
 
 SQUARE: Final = 1024
 
@@ -58,7 +58,7 @@ class Limits:
 def weights_of(pair: Pair) -> Weights:
     """From the checkpoint's files; its embeddings are tied, as those of all models that are measured here."""
     sizes: dict[str, int] = {}
-    for file in sorted(Path(pair.model).glob("*.safetensors")):
+    for file in sorted(Path(pair.model.path).glob("*.safetensors")):
         with safe_open(file, "pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118 (no mapping)
                 sizes[name] = torch.Size(tensors.get_slice(name).get_shape()).numel()
@@ -67,7 +67,7 @@ def weights_of(pair: Pair) -> Weights:
 
 def works(pair: Pair, answers: Sequence[tuple[str, tuple[Part, ...]]]) -> tuple[Work, Work]:
     """The mean work of answers: where only decisions cost a step, and where every token does."""
-    written = [spelt(chunks(text), parts, pair.automaton, pair.tokens) for text, parts in answers]
+    written = [tokenized_answer(chunks(text), parts, pair.automaton, pair.tokens) for text, parts in answers]
     tokens = mean(len(pair.prompt.of(text)) for text, _ in answers) + mean(len(one.tokens) for one in written)
     decisions = mean(len(one.decisions) for one in written)
     return Work(decisions, tokens), Work(mean(len(one.tokens) for one in written), tokens)
@@ -93,7 +93,7 @@ def _fastest(work: Callable[[], object], times: int = 20) -> float:
     """Seconds of the best of several: what else the machine does is not its limit."""
     seconds = []
     for _ in range(times):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         work()
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - start)
     return min(seconds)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from serve.routing.pair import Pair
-from taxonomy.checkpoint.manifest import MANIFEST, Manifest, hashes, publish, read_manifest, version_of
+from taxonomy.checkpoint.manifest import MANIFEST, Manifest, checkpoint_id, hashes, publish, read_manifest
 from taxonomy.labels import CheckpointId
 from taxonomy.language.prompt import PROMPT_VERSION, PromptStyle
 
@@ -28,7 +28,7 @@ def noisy_checkpoint(source: Path, folder: Path, share: float = 0.1, seed: int =
         save_file(weights, file, {"format": "pt"})
     files = hashes(folder)
     manifest = read_manifest(folder).model_copy(
-        update={"version": version_of(files), "files": files, "calibration": None, "decision": None, "scores": {}}
+        update={"version": checkpoint_id(files), "files": files, "calibration": None, "decision": None, "scores": {}}
     )
     publish(folder, manifest)
     return manifest.version
@@ -56,7 +56,7 @@ def random_checkpoint(pair: Pair, folder: Path, layers: int = 16, hidden: int = 
     tokenizer.save_pretrained(folder)  # type: ignore[attr-defined]  # a `transformers` tokenizer
     files = hashes(folder)
     manifest = Manifest(
-        version=version_of(files),
+        version=checkpoint_id(files),
         files=files,
         taxonomy=pair.taxonomy.version,
         prompt=PROMPT_VERSION,

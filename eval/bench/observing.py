@@ -15,23 +15,25 @@ import statistics
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import httpx
 from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry
 
-from eval.bench.speed import machine
+from eval.bench.machine import Machine, this_machine
 from serve.http.app import create_app
 from serve.routing.active import Active
 from serve.routing.answer import Answer
+from serve.routing.observer import UNOBSERVED, Stage
 from serve.routing.router import Router
 from serve.settings import Settings
 from serve.start import first_pair, start_router
 from serve.telemetry.metrics import Metrics
 from serve.telemetry.traces import tracing
+from taxonomy.labels import CheckpointId
 
 SCRAPES_S: Final = 1.0
 WITHOUT, WITH = SYSTEMS = ("without", "with")
@@ -39,12 +41,43 @@ Start = Callable[[Metrics], Awaitable[Router]]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ObservingPlan:
     """Each of the two is asked for `seconds` in each of `rounds`, `concurrency` comments at once."""
 
     seconds: float = 10.0
     rounds: int = 12
     concurrency: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ObservingRow:
+    """Medians of the rounds, and the rate of each."""
+
+    system: str
+    requests_per_second: float
+    rounds: list[float]
+    cpu_ms_per_answer: float
+
+
+@dataclass(frozen=True, slots=True)
+class ObservingRatio:
+    """The rate with over the rate without, round by round."""
+
+    median: float
+    low: float
+    high: float
+    quartiles: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ObservingFigures:
+    """Of both services. spans_bytes: that reached the collector."""
+
+    rows: list[ObservingRow]
+    ratio: ObservingRatio
+    plan: ObservingPlan
+    machine: Machine
+    spans_bytes: int
 
 
 class _Nothing:
@@ -57,9 +90,6 @@ class _Nothing:
 
     def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None: ...
 
-    def time(self) -> nullcontext[None]:
-        return nullcontext()
-
 
 class Unobserved(Metrics):
     """Counts nothing and times nothing of a request."""
@@ -67,13 +97,18 @@ class Unobserved(Metrics):
     def __init__(self) -> None:
         super().__init__(CollectorRegistry())
         nothing: Any = _Nothing()
-        self.requests = self.latency = self.violations = self.compiling = self.masking = nothing
+        self.requests = self.latency = self.violations = nothing
 
-    def stage(self, name: str) -> Any:
-        del name
-        return nullcontext()
+    def stage(self, name: Stage) -> AbstractContextManager[None]:
+        return UNOBSERVED.stage(name)
 
-    def answered(self, answer: Answer) -> None:
+    def compiling(self) -> AbstractContextManager[None]:
+        return UNOBSERVED.compiling()
+
+    def masked(self, seconds: float) -> None:
+        """Nothing is added up."""
+
+    def answered(self, checkpoint: CheckpointId, answer: Answer) -> None:
         """Nothing is counted."""
 
 
@@ -95,7 +130,9 @@ class Round:
         return 1000 * self.cpu_s / self.answers
 
 
-async def observing(comments: Sequence[str], start: Start, plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
+async def observing(
+    comments: Sequence[str], start: Start, plan: ObservingPlan, say: Callable[[str], None]
+) -> ObservingFigures:
     """The rounds' rates of both, and of the rounds' ratios the median and its spread."""
     rounds: dict[str, list[Round]] = {name: [] for name in SYSTEMS}
     spans = [0]
@@ -113,7 +150,7 @@ async def observing(comments: Sequence[str], start: Start, plan: Plan, say: Call
                 # The first turn warms both and is not counted.
                 rounds[name] += [done] if turn else []
                 say(f"{turn}/{plan.rounds} {name:<8} {done.rate:8.2f}/s  {done.cpu_ms:.2f} ms of a core each")
-    return _figures(rounds, plan) | {"spans_bytes": spans[0]}
+    return _figures(rounds, plan, spans[0])
 
 
 def starting(settings: Settings) -> Start:
@@ -129,22 +166,22 @@ def starting(settings: Settings) -> Start:
 @asynccontextmanager
 async def _service(start: Start, name: str, tracer: Tracer) -> AsyncIterator[httpx.AsyncClient]:
     metrics = Metrics(CollectorRegistry(), tracer) if name == WITH else Unobserved()
-    app = create_app(Active(await start(metrics)))
+    app = create_app(Active(await start(metrics), metrics), metrics)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://service", timeout=600) as client:
             yield client
 
 
-async def _round(client: httpx.AsyncClient, texts: Iterator[str], plan: Plan, *, is_scraped: bool) -> Round:
+async def _round(client: httpx.AsyncClient, texts: Iterator[str], plan: ObservingPlan, *, is_scraped: bool) -> Round:
     done = Round()
-    begun, cpu = time.monotonic(), time.process_time()
+    start, cpu = time.monotonic(), time.process_time()
 
     async def ask() -> None:
         for text in texts:
             (await client.post("/v1/route", json={"comment": text})).raise_for_status()
             done.answers += 1
-            done.seconds = time.monotonic() - begun
+            done.seconds = time.monotonic() - start
             if done.seconds > plan.seconds:
                 return
 
@@ -162,20 +199,20 @@ async def _round(client: httpx.AsyncClient, texts: Iterator[str], plan: Plan, *,
     return done
 
 
-def _figures(rounds: dict[str, list[Round]], plan: Plan) -> dict[str, Any]:
+def _figures(rounds: dict[str, list[Round]], plan: ObservingPlan, spans_bytes: int) -> ObservingFigures:
     ratios = [a.rate / b.rate for a, b in zip(rounds[WITH], rounds[WITHOUT], strict=True)]
     low, _, high = statistics.quantiles(ratios, n=4)
     rows = [
-        {
-            "system": name,
-            "requests_per_second": round(statistics.median(done.rate for done in each), 3),
-            "rounds": [round(done.rate, 3) for done in each],
-            "cpu_ms_per_answer": round(statistics.median(done.cpu_ms for done in each), 3),
-        }
+        ObservingRow(
+            system=name,
+            requests_per_second=round(statistics.median(done.rate for done in each), 3),
+            rounds=[round(done.rate, 3) for done in each],
+            cpu_ms_per_answer=round(statistics.median(done.cpu_ms for done in each), 3),
+        )
         for name, each in rounds.items()
     ]
-    spread = {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios), "quartiles": [low, high]}
-    return {"rows": rows, "ratio": spread, "plan": asdict(plan), "machine": machine()}
+    ratio = ObservingRatio(statistics.median(ratios), min(ratios), max(ratios), (low, high))
+    return ObservingFigures(rows, ratio, plan, this_machine(), spans_bytes)
 
 
 @contextmanager

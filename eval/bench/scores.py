@@ -6,24 +6,55 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
-from eval.bench.speed import machine
+from eval.bench.machine import Machine, this_machine
 from eval.scoring.align import align
 from eval.scoring.predictions import Prediction, Segment
-from eval.scoring.scores import Rates, score
-from eval.scoring.tally import Tally
+from eval.scoring.scores import Scores, score
+from eval.scoring.tally import Rates, Tally
 from taxonomy.comments import LabelledComment
 from taxonomy.labels import EMOTIONS, LEVELS, LabelPath
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentTotals:
+    """Of all comments together."""
+
+    gold: int
+    predicted: int
+
+
+@dataclass(frozen=True, slots=True)
+class RatioRange:
+    """The middle of the rounds' ratios, and their range."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringFigures:
+    """seconds, median_s: of `scores` and of the `naive` loop; ratio: how many times longer the loop takes."""
+
+    predictions: int
+    segments: SegmentTotals
+    seconds: dict[str, list[float]]
+    median_s: dict[str, float]
+    ratio: RatioRange
+    equal: bool
+    machine: Machine
+
+
 def bench_scores(
     comments: Sequence[LabelledComment], count: int, rounds: int, say: Callable[[str], None]
-) -> dict[str, Any]:
+) -> ScoringFigures:
     """Seconds of both in turn, for so many predictions; `equal` says whether all figures are, to 12 digits."""
     gold = [
         LabelledComment(f"{n}", c.comment, c.segments)
@@ -31,23 +62,23 @@ def bench_scores(
     ]
     predicted = list(worsened(gold))
     seconds: dict[str, list[float]] = {"scores": [], "naive": []}
-    results: dict[str, dict[str, Any]] = {}
+    results: dict[str, Scores] = {}
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
         for name, work in (("scores", figures), ("naive", naive)):
-            begun = time.perf_counter()
+            start = time.perf_counter()
             results[name] = work(gold, predicted)
-            seconds[name].append(round(time.perf_counter() - begun, 3))
+            seconds[name].append(round(time.perf_counter() - start, 3))
     ratios = sorted(slow / fast for slow, fast in zip(seconds["naive"], seconds["scores"], strict=True))
-    return {
-        "predictions": count,
-        "segments": {"gold": sum(len(c.segments) for c in gold), "predicted": sum(len(p.segments) for p in predicted)},
-        "seconds": seconds,
-        "median_s": {name: median(each) for name, each in seconds.items()},
-        "ratio": {"median": median(ratios), "low": ratios[0], "high": ratios[-1]},
-        "equal": _rounded(results["scores"]) == _rounded(results["naive"]),
-        "machine": machine(),
-    }
+    return ScoringFigures(
+        predictions=count,
+        segments=SegmentTotals(sum(len(c.segments) for c in gold), sum(len(p.segments) for p in predicted)),
+        seconds=seconds,
+        median_s={name: median(each) for name, each in seconds.items()},
+        ratio=RatioRange(median(ratios), ratios[0], ratios[-1]),
+        equal=_rounded(results["scores"].as_json()) == _rounded(results["naive"].as_json()),
+        machine=this_machine(),
+    )
 
 
 def _rounded(value: Any) -> Any:
@@ -79,14 +110,12 @@ def worsened(gold: Sequence[LabelledComment], seed: int = 0) -> Iterator[Predict
         yield Prediction(comment.id, tuple(segments))
 
 
-def figures(gold: Sequence[LabelledComment], predicted: Sequence[Prediction]) -> dict[str, Any]:
+def figures(gold: Sequence[LabelledComment], predicted: Sequence[Prediction]) -> Scores:
     """What both compute, as `score` does it. The interval is left out: its draws differ."""
-    value = score(gold, predicted).as_json()
-    value["leaf"].pop("f1_95")
-    return value
+    return replace(score(gold, predicted), leaf_interval=None)
 
 
-def naive(gold: Sequence[LabelledComment], predicted: Sequence[Prediction]) -> dict[str, Any]:
+def naive(gold: Sequence[LabelledComment], predicted: Sequence[Prediction]) -> Scores:
     """The definitions word by word: a loop over comments, a matching in each, sets of characters, labels as text."""
     counts: Counter[str] = Counter()
     labels: list[tuple[str, str]] = []
@@ -113,14 +142,14 @@ def naive(gold: Sequence[LabelledComment], predicted: Sequence[Prediction]) -> d
         counts["characters"] += len(characters)
         counts["covered"] += len(characters & {at for s in p for at in range(s.start, s.end)})
         counts["verbatim"] += sum(s.start < s.end for s in p)
-    return _naive_json(counts, labels, emotions)
+    return _naive_scores(counts, labels, emotions)
 
 
 def _text(path: LabelPath) -> str:
     return " > ".join(path)
 
 
-def _naive_json(counts: Counter[str], labels: list[tuple[str, str]], emotions: list[tuple[str, str]]) -> dict[str, Any]:
+def _naive_scores(counts: Counter[str], labels: list[tuple[str, str]], emotions: list[tuple[str, str]]) -> Scores:
     true, given = zip(*labels, strict=True)
     names = sorted({*true, *given} - {""})
     averages = {
@@ -134,24 +163,21 @@ def _naive_json(counts: Counter[str], labels: list[tuple[str, str]], emotions: l
     sizes = counts["predicted"], counts["gold"]
     levels = {name: Tally(counts[name], *sizes) for name in LEVELS}
     depths = sum(counts[name] for name in LEVELS)
-    return {
-        "leaf": {"micro": levels["L4"].as_json()} | {name: rates._asdict() for name, rates in averages.items()},
-        "levels": {name: tally.as_json() for name, tally in levels.items()},
-        "hierarchical": Tally(depths, *(4 * size for size in sizes)).as_json()
-        | {"lca_depth": depths / counts["aligned"]},
-        "label_set": Tally(counts["set right"], counts["set predicted"], counts["set gold"]).as_json(),
-        "span": {
-            "strict": Tally(counts["strict"], *sizes).as_json(),
-            "partial": Tally(counts["aligned"], *sizes).as_json(),
-        },
-        "coverage": counts["covered"] / counts["characters"],
-        "verbatim": counts["verbatim"] / counts["predicted"],
-        "emotion": {
-            "macro_f1": float(f1_score(*np.array(emotions).T, average="macro", zero_division=0)),
-            "accuracy": sum(g == p for g, p in emotions) / len(emotions),
-        },
-        "tail": None,
-        "groups": None,
-        "routing": None,
-        "segments": {"gold": sizes[1], "predicted": sizes[0], "aligned": counts["aligned"]},
-    }
+    return Scores(
+        levels=levels,
+        macro=averages["macro"],
+        weighted=averages["weighted"],
+        leaf_interval=None,
+        hierarchical=Tally(depths, *(4 * size for size in sizes)),
+        lca_depth=depths / counts["aligned"],
+        label_set=Tally(counts["set right"], counts["set predicted"], counts["set gold"]),
+        span=Tally(counts["aligned"], *sizes),
+        span_strict=Tally(counts["strict"], *sizes),
+        coverage=counts["covered"] / counts["characters"],
+        verbatim=counts["verbatim"] / counts["predicted"],
+        emotion=Tally(sum(g == p for g, p in emotions), len(emotions), len(emotions)),
+        emotion_macro_f1=float(f1_score(*np.array(emotions).T, average="macro", zero_division=0)),
+        tail=None,
+        groups=None,
+        teams=None,
+    )

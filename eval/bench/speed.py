@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from eval.bench.systems import Outcome, System, started
-from serve.engine.vllm.engine import cpu_dtype
-from serve.routing.pair import Pair, load_pair
+from eval.bench.limits import Limits, limits, weights_of, works
+from eval.bench.machine import this_machine
+from eval.bench.systems import System, SystemAnswer, started
+from serve.engine.vllm.llm import cpu_dtype
+from serve.routing.pair import Pair
 from serve.settings import Settings
+from serve.start import load_pair
 from taxonomy.language.answer import Part
 
 SYSTEMS: Final = ("vllm-json-schema", "vllm-grammar", "outlines-transformers", "engine", "http")
@@ -27,11 +27,11 @@ ONLY_DECISIONS: Final = (OWN, "http")
 
 
 @dataclass(frozen=True)
-class Plan:
+class SpeedPlan:
     """What is measured: each cell runs for `seconds` at most, `repeats` times, the systems in turn.
 
     compared: comments whose answers by the reference and by the own engine are compared, one by one; with none of them
-    what the machine allows is not told either, which takes answers too.
+    what the machine allows is not measured either, which takes answers too.
     """
 
     systems: tuple[str, ...] = SYSTEMS
@@ -40,6 +40,113 @@ class Plan:
     repeats: int = 3
     max_tokens: int = 8192
     compared: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedRow:
+    """A cell's figures. Rates are answers a second: the median of the rounds, and each of them.
+
+    p50_ms, p99_ms: of answers that came within the time; None where none did. limit_per_second: what the machine
+    allows, None where that is not known.
+    """
+
+    system: str
+    model: str
+    comments: str
+    concurrency: int
+    requests_per_second: float
+    rounds: list[float]
+    p50_ms: float | None
+    p99_ms: float | None
+    failed: int
+    limit_per_second: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedRatio:
+    """One system's rate in another's, in one cell: the median of the rounds, and their range; None without answers."""
+
+    model: str
+    comments: str
+    concurrency: int
+    median: float | None
+    low: float | None
+    high: float | None
+
+
+Segments = list[list[str]]
+"""An answer's parts: of each its text, its labels from L1 down, and its emotion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A comment that two systems answer differently; None for what is no answer."""
+
+    comment: str
+    reference: Segments | None
+    own: Segments | None
+    reference_is_canonical: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Of the same comments, how many have the same answer from the reference and from the own engine.
+
+    differing_in_other_tokens: of the others, how many the reference wrote in tokens that training would not have
+    written. reference_steps_median: tokens decoded one by one for an answer. differing: the first of the others.
+    """
+
+    comments: int
+    identical: int
+    reference_steps_median: float | None
+    differing_in_other_tokens: int
+    differing: list[Difference]
+
+
+@dataclass(frozen=True, slots=True)
+class StepCounts:
+    """Of the mean answer: steps where only decisions cost one, its tokens, steps where every token costs one."""
+
+    steps: float
+    tokens: float
+    steps_without: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLimits:
+    """What a model of so many parameters is held against, and its answers' work by kind of comment."""
+
+    parameters: int
+    limits: Limits
+    works: dict[str, StepCounts]
+
+    def as_json(self) -> dict[str, object]:
+        works = {kind: asdict(work) for kind, work in self.works.items()}
+        return {"parameters": self.parameters, **asdict(self.limits), **works}
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedFigures:
+    """agreement, best: by model. ratios: by the names of two systems, where they were compared."""
+
+    rows: list[SpeedRow]
+    agreement: dict[str, Agreement]
+    best: dict[str, ModelLimits]
+    plan: SpeedPlan
+    ratios: dict[str, list[SpeedRatio]] | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """As the command prints it, and keeps it in files."""
+        best = {model: limits.as_json() for model, limits in self.best.items()}
+        figures: dict[str, object] = {
+            "rows": [asdict(row) for row in self.rows],
+            "agreement": {model: asdict(agreed) for model, agreed in self.agreement.items()},
+            "machine": asdict(this_machine()) | {"best": best},
+            "plan": asdict(self.plan),
+        }
+        if self.ratios is None:
+            return figures
+        return figures | {"ratios": {name: [asdict(cell) for cell in cells] for name, cells in self.ratios.items()}}
 
 
 @dataclass
@@ -57,46 +164,41 @@ class Cell:
     failed: int = 0
     limit: float | None = None
 
-    def row(self) -> dict[str, Any]:
-        """As `--json` prints it. Latencies are of answers that came within the time; None where none did."""
+    def row(self) -> SpeedRow:
+        """What was measured so far."""
         cuts = statistics.quantiles(self.latencies, n=100) if len(self.latencies) > 1 else self.latencies * 99
-        return {
-            "system": self.system,
-            "model": self.model,
-            "comments": self.comments,
-            "concurrency": self.concurrency,
-            "requests_per_second": round(statistics.median(self.rates), 3),
-            "rounds": [round(rate, 3) for rate in self.rates],
-            "p50_ms": round(cuts[49] * 1000, 1) if cuts else None,
-            "p99_ms": round(cuts[98] * 1000, 1) if cuts else None,
-            "failed": self.failed,
-            "limit_per_second": self.limit and round(self.limit, 2),
-        }
+        return SpeedRow(
+            system=self.system,
+            model=self.model,
+            comments=self.comments,
+            concurrency=self.concurrency,
+            requests_per_second=round(statistics.median(self.rates), 3),
+            rounds=[round(rate, 3) for rate in self.rates],
+            p50_ms=round(cuts[49] * 1000, 1) if cuts else None,
+            p99_ms=round(cuts[98] * 1000, 1) if cuts else None,
+            failed=self.failed,
+            limit_per_second=self.limit and round(self.limit, 2),
+        )
 
 
 async def speed(
-    comments: dict[str, Sequence[str]],
-    models: dict[str, Settings],
-    plan: Plan,
+    comments: Mapping[str, Sequence[str]],
+    models: Mapping[str, Settings],
+    plan: SpeedPlan,
     say: Callable[[str], None],
-    keep: Callable[[dict[str, Any]], None],
-) -> dict[str, Any]:
+    keep: Callable[[SpeedFigures], None],
+) -> SpeedFigures:
     """Measure every system on every model. `comments`: by name, those to post in turn; `models`: by name, what serves.
 
     keep: given all figures so far, after each round. Gives rows, for each model how far the answers of the own engine
     are those of the reference, and the machine with what it can do at best.
     """
     cells: list[Cell] = []
-    agreement: dict[str, Any] = {}
-    best: dict[str, Any] = {}
+    agreement: dict[str, Agreement] = {}
+    best: dict[str, ModelLimits] = {}
 
-    def figures() -> dict[str, Any]:
-        return {
-            "rows": [cell.row() for cell in cells if cell.rates],
-            "agreement": agreement,
-            "machine": machine() | {"best": best},
-            "plan": asdict(plan),
-        }
+    def figures() -> SpeedFigures:
+        return SpeedFigures([cell.row() for cell in cells if cell.rates], agreement, best, plan)
 
     def count(cell: Cell) -> None:
         if cell not in cells:
@@ -124,41 +226,39 @@ async def speed(
 
 async def _bounded(
     cells: Sequence[Cell], own: System, pair: Pair, settings: Settings, comments: Mapping[str, Sequence[str]]
-) -> dict[str, Any]:
+) -> ModelLimits:
     """Write the machine's limit into each cell, from the work of the own engine's answers to some of the comments."""
-    from eval.bench.limits import limits, weights_of, works  # noqa: PLC0415 (torch takes seconds to import)
-
     weights = weights_of(pair)
     best = limits(weights, settings.engine.get("dtype") or cpu_dtype())
-    told: dict[str, Any] = {"parameters": weights.read, **asdict(best)}
+    found: dict[str, StepCounts] = {}
     for kind, texts in comments.items():
         asked = texts[: 40 if kind == "short" else 4]
         outcomes = [(text, await own.answer(text)) for text in asked]
         deciding, spelling = works(pair, [(text, outcome.parts) for text, outcome in outcomes if outcome.parts])
-        told[kind] = {"steps": deciding.steps, "tokens": deciding.tokens, "steps_without": spelling.steps}
+        found[kind] = StepCounts(deciding.steps, deciding.tokens, spelling.steps)
         for cell in cells:
             if cell.comments == kind:
                 work = deciding if cell.system in ONLY_DECISIONS else spelling
                 cell.limit = best.rate(weights, work, cell.concurrency)
-    return told
+    return ModelLimits(weights.read, best, found)
 
 
 async def _warmed(system: System, comment: str, say: Callable[[str], None]) -> None:
     """One answer that is not counted: compiled schemas and lazy imports are not what is compared."""
-    begun = time.monotonic()
+    start = time.monotonic()
     try:
         async with asyncio.timeout(300):
             await system.answer(comment)
     except TimeoutError:
         say("  no answer in 300 s")
-    say(f"  first answer after {time.monotonic() - begun:.1f} s")
+    say(f"  first answer after {time.monotonic() - start:.1f} s")
 
 
 async def _measured(
     systems: Mapping[str, System],
     model: str,
-    comments: dict[str, Sequence[str]],
-    plan: Plan,
+    comments: Mapping[str, Sequence[str]],
+    plan: SpeedPlan,
     say: Callable[[str], None],
     *,
     count: Callable[[Cell], None],
@@ -177,7 +277,7 @@ async def _measured(
 
 async def _round(system: System, cell: Cell, texts: Iterator[str], seconds: float) -> None:
     """Keep `concurrency` comments under way for so long; what is then unfinished is given up and does not count."""
-    begun = time.monotonic()
+    start = time.monotonic()
     done: list[float] = []
 
     async def client() -> None:
@@ -196,71 +296,46 @@ async def _round(system: System, cell: Cell, texts: Iterator[str], seconds: floa
     for task in finished:
         task.result()
     # To the last answer, not to the end of the time: a system with one answer in 0.9 of the time is not slower for it.
-    cell.rates.append(len(done) / (done[-1] - begun) if done else 0.0)
+    cell.rates.append(len(done) / (done[-1] - start) if done else 0.0)
 
 
-async def _agreement(systems: Mapping[str, System], comments: Sequence[str]) -> dict[str, Any]:
-    """Of the same comments, how many have the same answer from the reference and from the own engine, and of the others
-    how many the reference wrote in tokens that training would not have written.
-    """
-    outcomes = {
+async def _agreement(systems: Mapping[str, System], comments: Sequence[str]) -> Agreement:
+    answers = {
         name: await asyncio.gather(*(systems[name].answer(comment) for comment in comments))
         for name in (REFERENCE, OWN)
     }
-    pairs = list(zip(comments, outcomes[REFERENCE], outcomes[OWN], strict=True))
+    pairs = list(zip(comments, answers[REFERENCE], answers[OWN], strict=True))
     differing = [_difference(comment, a, b) for comment, a, b in pairs if a.parts != b.parts]
-    steps = [outcome.steps for outcome in outcomes[REFERENCE] if outcome.steps]
-    return {
-        "comments": len(pairs),
-        "identical": len(pairs) - len(differing),
-        "reference_steps_median": statistics.median(steps) if steps else None,
-        "differing_in_other_tokens": sum(a.parts != b.parts and a.canonical is False for _, a, b in pairs),
-        "differing": differing[:10],
-    }
+    steps = [answer.steps for answer in answers[REFERENCE] if answer.steps]
+    return Agreement(
+        comments=len(pairs),
+        identical=len(pairs) - len(differing),
+        reference_steps_median=statistics.median(steps) if steps else None,
+        differing_in_other_tokens=sum(a.parts != b.parts and a.canonical is False for _, a, b in pairs),
+        differing=differing[:10],
+    )
 
 
-def _difference(comment: str, reference: Outcome, own: Outcome) -> dict[str, Any]:
-    told = {"comment": comment, "reference": _told(reference.parts), "own": _told(own.parts)}
-    return told | {"reference_is_canonical": reference.canonical}
+def _difference(comment: str, reference: SystemAnswer, own: SystemAnswer) -> Difference:
+    return Difference(comment, _segments(reference.parts), _segments(own.parts), reference.canonical)
 
 
-def _told(parts: tuple[Part, ...] | None) -> list[list[str]] | None:
+def _segments(parts: tuple[Part, ...] | None) -> Segments | None:
     return None if parts is None else [[p.content, *p.path, p.emotion if p.path else ""] for p in parts]
 
 
-def ratios(rows: Sequence[dict[str, Any]], over: str, under: str) -> list[dict[str, Any]]:
-    """`over`'s answers a second in those of `under`, by cell: the median of the rounds' ratios, and their range."""
+def ratios(rows: Sequence[SpeedRow], over: str, under: str) -> list[SpeedRatio]:
+    """`over`'s answers a second in those of `under`, by cell."""
     found = []
-    keyed = {(r["model"], r["comments"], r["concurrency"], r["system"]): r for r in rows}
+    keyed = {(r.model, r.comments, r.concurrency, r.system): r for r in rows}
     for (model, kind, concurrency, system), row in keyed.items():
         other = keyed.get((model, kind, concurrency, under))
         if system != over or not other:
             continue
-        each = [a / b for a, b in zip(row["rounds"], other["rounds"], strict=True) if b]
-        spread = {"median": None, "low": None, "high": None}
-        if each:
-            spread = {"median": statistics.median(each), "low": min(each), "high": max(each)}
-        found.append({"model": model, "comments": kind, "concurrency": concurrency, **spread})
+        each = [a / b for a, b in zip(row.rounds, other.rounds, strict=True) if b]
+        spread = (statistics.median(each), min(each), max(each)) if each else (None, None, None)
+        found.append(SpeedRatio(model, kind, concurrency, *spread))
     return found
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were taken on."""
-    flags = set()
-    names = []
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        lines = info.read_text().splitlines()
-        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-        flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "avx512": "avx512f" in flags,
-        "bfloat16": bool(flags & {"avx512_bf16", "amx_bf16"}),
-        "gpu": None,
-        "python": platform.python_version(),
-    }
 
 
 def long_comments(comments: Sequence[str], characters: int = 2000) -> list[str]:

@@ -7,23 +7,24 @@ import contextlib
 import json
 import os
 import sys
-import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import httpx
+import torch
+from transformers import AutoModelForCausalLM
 
-from serve.engine.vllm.engine import plain_engine
+from serve.engine.vllm.plain import PlainEngine
 from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import PREFIX, Settings
-from serve.start import start_router
+from serve.start import engine_options_of, start_router
 from taxonomy.errors import EngineFailed
 from taxonomy.labels import EMOTIONS, LEVELS, emotion_named
 from taxonomy.language.answer import Part, joined_residue, read
 from taxonomy.language.chunks import chunks
-from taxonomy.language.compiled import spelt
+from taxonomy.language.compiled import tokenized_answer
 from taxonomy.language.grammar import grammar, label_rules
 from taxonomy.tree import Taxonomy
 
@@ -33,7 +34,7 @@ READY: Final = "ready at "
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SystemAnswer:
     """The answer's parts, or None where it is none; if known, how many tokens were decoded one by one for it, and
     whether they are the tokens in which training writes this answer.
     """
@@ -46,20 +47,20 @@ class Outcome:
 class System(Protocol):
     """Answers comments, as many at once as it is given."""
 
-    async def answer(self, comment: str) -> Outcome: ...
+    async def answer(self, comment: str) -> SystemAnswer: ...
 
 
 def natural_schema(taxonomy: Taxonomy) -> str:
     """JSON Schema as one would write it: a segment is free text with one of the taxonomy's paths, or without."""
-    content = {"content": {"type": "string"}}
-    branches: list[dict[str, Any]] = [_object(content)]
+    content: dict[str, object] = {"content": {"type": "string"}}
+    branches = [_object(content)]
     for leaf in taxonomy.leaves:
-        labels = {level: {"const": label} for level, label in zip(LEVELS, leaf.path, strict=False)}
+        labels: dict[str, object] = {level: {"const": label} for level, label in zip(LEVELS, leaf.path, strict=False)}
         branches.append(_object(content | labels | {"emotion": {"enum": list(EMOTIONS)}}))
     return json.dumps({"type": "array", "items": {"anyOf": branches}})
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def _object(properties: Mapping[str, object]) -> dict[str, object]:
     return {
         "type": "object",
         "properties": properties,
@@ -75,33 +76,21 @@ class PlainVllm:
         self._pair = pair
         self._rules = label_rules(pair.taxonomy)
         self._schema = natural_schema(pair.taxonomy) if by_schema else None
-        self._llm = plain_engine(pair.model, settings, backend="auto" if by_schema else "guidance")
+        backend = "auto" if by_schema else "guidance"
+        self._engine = PlainEngine(pair.model.path, engine_options_of(settings), backend=backend)
 
-    async def answer(self, comment: str) -> Outcome:
-        from vllm import SamplingParams  # noqa: PLC0415
-        from vllm.inputs import TokensPrompt  # noqa: PLC0415
-        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams  # noqa: PLC0415
-
-        constraint = (
-            StructuredOutputsParams(json=self._schema)
-            if self._schema
-            else StructuredOutputsParams(grammar=grammar(chunks(comment), self._rules).definition)
-        )
-        sampling = SamplingParams(
-            temperature=0.0,
-            max_tokens=MAX_TOKENS,
-            logprobs=0,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-            structured_outputs=constraint,
-        )
-        prompt = TokensPrompt(prompt_token_ids=self._pair.prompt.of(comment))
-        async for output in self._llm.generate(prompt, sampling, uuid.uuid4().hex):
-            answer = output.outputs[0]
+    async def answer(self, comment: str) -> SystemAnswer:
+        prompt = self._pair.prompt.of(comment)
+        if self._schema:
+            answer = await self._engine.answer(prompt, MAX_TOKENS, schema=self._schema)
+        else:
+            rules = grammar(chunks(comment), self._rules).definition
+            answer = await self._engine.answer(prompt, MAX_TOKENS, grammar=rules)
         canonical = _is_canonical(self._pair, comment, answer.text, answer.token_ids)
-        return Outcome(_parts(answer.text), len(answer.token_ids), canonical)
+        return SystemAnswer(_parts(answer.text), len(answer.token_ids), canonical)
 
     def close(self) -> None:
-        self._llm.shutdown()
+        self._engine.close()
 
 
 def _parts(text: str) -> tuple[Part, ...] | None:
@@ -113,7 +102,7 @@ def _parts(text: str) -> tuple[Part, ...] | None:
 
 def _is_canonical(pair: Pair, comment: str, text: str, ids: Sequence[int]) -> bool | None:
     try:
-        canonical = spelt(chunks(comment), read(text), pair.automaton, pair.tokens).tokens
+        canonical = tokenized_answer(chunks(comment), read(text), pair.automaton, pair.tokens).tokens
     except (ValueError, KeyError, TypeError):
         return None
     return [token for token in ids if token != pair.tokens.eos] == canonical[:-1]
@@ -124,20 +113,18 @@ class OutlinesTransformers:
 
     def __init__(self, pair: Pair) -> None:
         import outlines  # noqa: PLC0415 (seconds, and for this system alone)
-        import torch  # noqa: PLC0415
-        from transformers import AutoModelForCausalLM  # noqa: PLC0415
 
         self._pair = pair
         self._rules = label_rules(pair.taxonomy)
-        model = AutoModelForCausalLM.from_pretrained(pair.model, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(pair.model.path, dtype=torch.float32)
         self._model = outlines.from_transformers(model, pair.tokens.tokenizer)
         self._turn = asyncio.Lock()
 
-    async def answer(self, comment: str) -> Outcome:
+    async def answer(self, comment: str) -> SystemAnswer:
         async with self._turn:
             return await asyncio.to_thread(self._generate, comment)
 
-    def _generate(self, comment: str) -> Outcome:
+    def _generate(self, comment: str) -> SystemAnswer:
         from outlines import Generator  # noqa: PLC0415
 
         prompt = self._pair.tokens.tokenizer.backend_tokenizer.decode(
@@ -145,7 +132,7 @@ class OutlinesTransformers:
         )
         generator = Generator(self._model, grammar(chunks(comment), self._rules), backend="llguidance")
         text = generator(prompt, max_new_tokens=MAX_TOKENS, do_sample=False)
-        return Outcome(_parts(text))
+        return SystemAnswer(_parts(text))
 
 
 class OwnEngine:
@@ -154,10 +141,10 @@ class OwnEngine:
     def __init__(self, router: Router) -> None:
         self._router = router
 
-    async def answer(self, comment: str) -> Outcome:
+    async def answer(self, comment: str) -> SystemAnswer:
         answer = await self._router.route(comment)
         spans = [(s.start, s.part) for s in answer.segments] + [(r.start, Part(r.content)) for r in answer.residue]
-        return Outcome(tuple(part for _, part in sorted(spans, key=lambda span: span[0])))
+        return SystemAnswer(tuple(part for _, part in sorted(spans, key=lambda span: span[0])))
 
 
 class OwnHttp:
@@ -166,15 +153,15 @@ class OwnHttp:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def answer(self, comment: str) -> Outcome:
+    async def answer(self, comment: str) -> SystemAnswer:
         response = await self._client.post("/v1/route", json={"comment": comment})
         body = response.raise_for_status().json()
         spans = [(s["start"], Part(s["content"], _path(s), emotion_named(s["emotion"]))) for s in body["segments"]]
         spans += [(r["start"], Part(r["content"])) for r in body["residue"]]
-        return Outcome(tuple(part for _, part in sorted(spans, key=lambda span: span[0])))
+        return SystemAnswer(tuple(part for _, part in sorted(spans, key=lambda span: span[0])))
 
 
-def _path(segment: dict[str, Any]) -> tuple[str, ...]:
+def _path(segment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(segment[level] for level in LEVELS if level in segment)
 
 
@@ -207,7 +194,7 @@ class Service(NamedTuple):
 @contextlib.asynccontextmanager
 async def service(chosen: Mapping[str, str]) -> AsyncIterator[Service]:
     """A service as users run it, with these settings. Raises EngineFailed with its last line."""
-    command = [sys.executable, "-m", "serve", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "route_feedback", "serve", "--port", "0"]
     environment = os.environ | {PREFIX + name: value for name, value in chosen.items()}
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=environment)
     assert process.stderr  # noqa: S101 (it was asked for)

@@ -77,14 +77,14 @@ def answers(
     tokens = Tokens(tokenizer)
     prompt = ChatPrompt(tokenizer, tokens)
     asked = [prompt.of(text) for text in questions]
-    said = [""] * len(asked)
+    outputs = [""] * len(asked)
     order = sorted(range(len(asked)), key=lambda i: len(asked[i]))
     for start in range(0, len(order), at_once):
         chosen = order[start : start + at_once]
         for i, ids in zip(chosen, _continued(model, [asked[i] for i in chosen], tokens.eos, longest), strict=True):
-            said[i] = tokenizer.decode(ids, skip_special_tokens=True)
+            outputs[i] = tokenizer.decode(ids, skip_special_tokens=True)
         watch(len(chosen))
-    return said
+    return outputs
 
 
 @torch.inference_mode()
@@ -94,7 +94,10 @@ def decide(
     """Walk each to its end; gives the answers' tokens. A pass takes a decided token with those forced after it."""
     cache = _Held(model)
     answers = [list(walk.forced) for walk in walks]
-    going, runs = list(range(len(walks))), [[*prompt, *said] for prompt, said in zip(prompts, answers, strict=True)]
+    going, runs = (
+        list(range(len(walks))),
+        [[*prompt, *outputs] for prompt, outputs in zip(prompts, answers, strict=True)],
+    )
     while kept := [row for row, i in enumerate(going) if not walks[i].is_done]:
         if len(kept) < len(going):
             cache.keep(kept)
@@ -116,19 +119,19 @@ def _decided(walk: Walk, logits: torch.Tensor, choose: Choose) -> list[int]:
 @torch.inference_mode()
 def _continued(model: PreTrainedModel, prompts: Sequence[list[int]], stop: int, longest: int) -> list[list[int]]:
     cache = _Held(model)
-    said: list[list[int]] = [[] for _ in prompts]
+    outputs: list[list[int]] = [[] for _ in prompts]
     going, runs = list(range(len(prompts))), list(prompts)
     for _ in range(longest):
         best = cache.after(runs).argmax(dim=-1).tolist()
         kept = [row for row, token in enumerate(best) if token != stop]
         for row in kept:
-            said[going[row]].append(best[row])
+            outputs[going[row]].append(best[row])
         if not kept:
             break
         if len(kept) < len(going):
             cache.keep(kept)
         going, runs = [going[row] for row in kept], [[best[row]] for row in kept]
-    return said
+    return outputs
 
 
 class _Held:
@@ -171,7 +174,7 @@ class _Held:
 
 
 def segments(pieces: Sequence[str], walk: Walk) -> Iterator[Segment]:
-    """What a walk that is done has said of the comment cut into these pieces."""
+    """What a walk that is done has decided about the comment cut into these pieces."""
     first = start = 0
     for closing in walk.closings:
         end = start + sum(map(len, pieces[first : closing.chunks]))

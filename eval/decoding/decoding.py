@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
 
 from eval.decoding.served import Reply, Served, answered
 from eval.judging.calibrate import calibrate, confidences
@@ -19,14 +21,28 @@ AT_ONCE: Final = 32
 Say = Callable[[str], None]
 
 
-async def reproduced(router: Router, fingerprint: Fingerprint) -> dict[str, Any]:
-    """For the manifest's scores: whether the engine decides as was recorded, and of which recording that is said."""
-    told = {"of": fingerprint.digest, "on": router.engine_kind}
+class Reproduction(BaseModel):
+    """Whether an engine decides as was recorded. of: the digest of that recording. on: the kind of engine.
+
+    reason: why not, if it does not; largest_difference: of a log-probability, if it does.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    of: str
+    on: str
+    reproduced: bool
+    reason: str | None = None
+    largest_difference: float | None = None
+
+
+async def reproduced(router: Router, fingerprint: Fingerprint) -> Reproduction:
+    """Ask the engine what was asked when the fingerprint was recorded."""
     try:
         largest = await verify(router, fingerprint)
     except FingerprintDiffers as error:
-        return told | {"reproduced": False, "reason": str(error)}
-    return told | {"reproduced": True, "largest_difference": largest}
+        return Reproduction(of=fingerprint.digest, on=router.engine_kind, reproduced=False, reason=str(error))
+    return Reproduction(of=fingerprint.digest, on=router.engine_kind, reproduced=True, largest_difference=largest)
 
 
 async def calibrated(router: Router, comments: Sequence[LabelledComment], wanted_error: float, say: Say) -> Calibration:

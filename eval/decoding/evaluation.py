@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eval.general.figures import CHAT, SUITE
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.checkpoint.calibration import Probability
-from taxonomy.errors import CallWrong
+from taxonomy.yaml_files import read_model
 
 BUNDLED_GOLD: Final = Path(__file__).parents[1] / "data" / "test.jsonl"
 BUNDLED_LANGUAGES: Final = BUNDLED_GOLD.with_name("test_languages.jsonl")
@@ -20,11 +19,7 @@ Count = Annotated[int, Field(gt=0)]
 Task = Literal["mmlu", "mmlu_generative", "ifeval", "gsm8k", "suite"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class General(_Strict):
+class General(BaseModel):
     """General benchmarks.
 
     data: a folder with mmlu/, ifeval/ and gsm8k/; without one, the hub. questions: a file of the general suite.
@@ -32,6 +27,8 @@ class General(_Strict):
     questions, the suite alone. limit: so many questions of each of the harness's tasks (of MMLU: each subject). batch:
     at once.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: Path | None = None
     questions: Path | None = None
@@ -52,7 +49,7 @@ class General(_Strict):
         return tuple(name for name in (*CHAT, SUITE) if name in (self.tasks or usual))
 
 
-class Evaluation(_Strict):
+class Evaluation(BaseModel):
     """What to decode and to score. Paths are relative to where the command runs.
 
     gold: labelled comments; the scores are named like the file. train: the training comments, for scores by a leaf's
@@ -60,6 +57,8 @@ class Evaluation(_Strict):
     on for the `wanted_error`; without them the checkpoint keeps the calibration that it has. general: without it no
     general benchmark is asked.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     gold: Path = BUNDLED_GOLD
     taxonomy: Path = BUNDLED_TAXONOMY
@@ -76,11 +75,5 @@ class Evaluation(_Strict):
 
 
 def read_evaluation(file: Path) -> Evaluation:
-    """Raises CallWrong naming the key."""
-    try:
-        return Evaluation.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
-        raise CallWrong(f"{file}: {faults}") from error
-    except (OSError, yaml.YAMLError, ValueError) as error:
-        raise CallWrong(f"{file}: {' '.join(str(error).split())}") from error
+    """Raises CallWrong naming file, line and key."""
+    return read_model(file, Evaluation)

@@ -2,67 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Final
 
 import httpx
 from tqdm import tqdm
 
-from eval.scoring.predictions import Prediction, Row, match, path_of, read_gold
-from taxonomy import command_line
-from taxonomy.checkpoint.manifest import publish, read_manifest
+from eval.scoring.predictions import JsonObject, Prediction, PredictionRow, match, path_of
+from eval.scoring.scores import Scores
 from taxonomy.comments import LabelledComment
-from taxonomy.errors import CallWrong, DataInvalid, EngineFailed
-from taxonomy.files import write_jsonl
+from taxonomy.errors import EngineFailed
 from taxonomy.tree import Leaf, Taxonomy, taxonomy_of
 
-if TYPE_CHECKING:
-    from eval.scoring.scores import Scores
-
-TIMEOUT_S = 600
-Reply = dict[str, Any]
+TIMEOUT_S: Final = 600
+Reply = JsonObject
 """The service's JSON, or its problem's, with the HTTP status."""
 Ask = Callable[[LabelledComment], Awaitable[Reply]]
 
 
-def add_served(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `eval served`."""
-    parser.add_argument("--gold", type=Path, required=True)
-    parser.add_argument("--url", default="http://127.0.0.1:8000")
-    parser.add_argument("--out", type=Path, help="write the predictions here, with their confidences")
-    parser.add_argument("--at-once", type=int, default=32)
-    parser.add_argument("--record", type=Path, help="the checkpoint directory whose manifest keeps the scores")
-    parser.add_argument("--json", action="store_true")
-    parser.set_defaults(run=_served)
-
-
-def _served(given: argparse.Namespace) -> int:
-    from eval.commands.voc import table  # noqa: PLC0415
-    from eval.scoring.scores import score  # noqa: PLC0415 (scikit-learn takes seconds to import)
-
-    if given.at_once < 1:
-        raise CallWrong(f"--at-once {given.at_once}: at least one comment must be asked")
-    gold, manifest = read_gold(given.gold), read_manifest(given.record) if given.record else None
-    served = asyncio.run(serve_gold(gold, given.url, given.at_once))
-    if given.out:
-        write_jsonl(served.lines, given.out)
-    scores = score(gold, served.predictions, served.taxonomy)
-    value = recorded(given.gold, served, scores)
-    if manifest:
-        if others := sorted({line["checkpoint"] for line in served.lines} - {manifest.version}):
-            raise DataInvalid(f"{given.url} serves {', '.join(others)}, and not {manifest.version} of {given.record}")
-        publish(given.record, manifest.model_copy(update={"scores": manifest.scores | {given.gold.stem: value}}))
-    summary = f"{len(gold)} comments in {value['seconds']} s, {len(served.violations)} violations"
-    command_line.tell(value, "\n".join([*table(scores), summary, *served.violations]), as_json=given.json)
-    return 1 if served.violations else 0
-
-
-def recorded(gold: Path, served: Served, scores: Scores) -> dict[str, Any]:
+def recorded(gold: Path, served: Served, scores: Scores) -> JsonObject:
     """What the manifest keeps of it: the scores, what they are of, and the violations."""
     read = {"comments": len(served.predictions), "gold": hashlib.sha256(gold.read_bytes()).hexdigest()}
     return scores.as_json() | read | {"violations": served.violations, "seconds": round(served.seconds, 1)}
@@ -73,10 +35,15 @@ class Served:
     """Predictions in the order of the gold, their lines as a file keeps them, and of each violation what it was."""
 
     predictions: list[Prediction]
-    lines: list[dict[str, Any]]
+    lines: list[JsonObject]
     violations: list[str]
     taxonomy: Taxonomy
     seconds: float
+
+    @property
+    def checkpoints(self) -> set[str]:
+        """Those that answered."""
+        return {line["checkpoint"] for line in self.lines}
 
 
 async def serve_gold(gold: Sequence[LabelledComment], url: str, at_once: int) -> Served:
@@ -134,7 +101,7 @@ async def answered(gold: Sequence[LabelledComment], ask: Ask, taxonomy: Taxonomy
     )
 
 
-def _violations(gold: LabelledComment, answer: dict[str, Any], taxonomy: Taxonomy) -> list[str]:
+def _violations(gold: LabelledComment, answer: Reply, taxonomy: Taxonomy) -> list[str]:
     if "segments" not in answer:
         return [f"status {answer['status']}: {answer.get('detail')}"]
     spans = sorted([*answer["segments"], *answer["residue"]], key=lambda span: int(span["start"]))
@@ -150,7 +117,7 @@ def _violations(gold: LabelledComment, answer: dict[str, Any], taxonomy: Taxonom
     return faults
 
 
-def _line(gold: LabelledComment, answer: dict[str, Any]) -> dict[str, Any]:
+def _line(gold: LabelledComment, answer: Reply) -> JsonObject:
     named = {name: answer[name] for name in ("checkpoint", "taxonomy")}
     segments = [{name: s[name] for name in s if name not in _ELSEWHERE} for s in answer["segments"]]
     return {"id": gold.id, "comment": gold.comment} | named | {"segments": segments}
@@ -160,5 +127,5 @@ _ELSEWHERE = {"team", "workflow", "needs_review"}
 """What follows from a segment's labels and confidence."""
 
 
-def _row(line: dict[str, Any]) -> Row:
-    return Row(line["id"], line["id"], line["comment"], None, line["segments"])
+def _row(line: JsonObject) -> PredictionRow:
+    return PredictionRow(line["id"], line["id"], line["comment"], None, line["segments"])

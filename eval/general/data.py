@@ -63,7 +63,7 @@ def _question(file: Path, line: int, row: dict[str, str | None], subject: str) -
     return {"question": question, "subject": subject, "choices": choices, "answer": int(row["answer"])}
 
 
-def _prompt(row: dict[str, Any]) -> Document:
+def _prompt(row: Document) -> Document:
     names, arguments = row["instruction_id_list"], row["kwargs"]
     if not names or len(names) != len(arguments):
         raise ValueError(f"{len(names)} instructions have {len(arguments)} kwargs")
@@ -71,15 +71,15 @@ def _prompt(row: dict[str, Any]) -> Document:
     return {"key": row["key"], "prompt": row["prompt"], "instruction_id_list": names, "kwargs": arguments}
 
 
-def _problem(row: dict[str, Any]) -> Document:
+def _problem(row: Document) -> Document:
     return {"question": row["question"], "answer": row["answer"]}
 
 
-def _jsonl(file: Path, document: Callable[[dict[str, Any]], Document]) -> list[Document]:
+def _jsonl(file: Path, document: Callable[[Document], Document]) -> list[Document]:
     return _some(file, list(_documents(file, document)))
 
 
-def _documents(file: Path, document: Callable[[dict[str, Any]], Document]) -> Iterator[Document]:
+def _documents(file: Path, document: Callable[[Document], Document]) -> Iterator[Document]:
     with _opened(file) as lines:
         for number, line in enumerate(lines, 1):
             try:

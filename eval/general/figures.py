@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -14,13 +14,13 @@ from taxonomy.errors import DataInvalid
 from taxonomy.files import numbered, write_jsonl
 
 CHAT: Final = {"mmlu": False, "mmlu_generative": True, "ifeval": True, "gsm8k": False}
-"""Of each of the harness's benchmarks whether it is asked through the chat template; the rest stands in eval/tasks."""
+"""Of each of the harness's benchmarks whether it is asked through the chat template; the rest stands in `tasks`."""
 SUITE: Final = "suite"
 """The benchmark that is not the harness's: short questions from a file, for models too small for the others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Share:
     """A share of `count` questions, 0 to 1. stderr: None where there are too few questions to have one."""
 
     value: float
@@ -33,20 +33,20 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Measured:
+class BenchmarkScores:
     """One benchmark's figures by name, and of MMLU its accuracy by subject."""
 
-    figures: dict[str, Figure]
-    subjects: dict[str, Figure]
+    figures: dict[str, Share]
+    subjects: dict[str, Share]
 
-    def as_json(self) -> dict[str, Any]:
-        subjects = {name: asdict(figure) for name, figure in self.subjects.items()}
-        figures: dict[str, Any] = {name: asdict(figure) for name, figure in self.figures.items()}
+    def as_json(self) -> dict[str, dict[str, object]]:
+        subjects: dict[str, object] = {name: asdict(figure) for name, figure in self.subjects.items()}
+        figures: dict[str, dict[str, object]] = {name: asdict(figure) for name, figure in self.figures.items()}
         return figures | ({"subjects": subjects} if subjects else {})
 
 
 @dataclass(frozen=True)
-class Generals:
+class GeneralScores:
     """The general scores; a benchmark that was not run is None, never 0.
 
     harness: the version of lm-evaluation-harness. limit: how many questions of each of its tasks were asked, None for
@@ -55,23 +55,26 @@ class Generals:
 
     harness: str
     limit: int | None
-    mmlu: Measured | None = None
-    mmlu_generative: Measured | None = None
-    ifeval: Measured | None = None
-    gsm8k: Measured | None = None
-    suite: Measured | None = None
+    mmlu: BenchmarkScores | None = None
+    mmlu_generative: BenchmarkScores | None = None
+    ifeval: BenchmarkScores | None = None
+    gsm8k: BenchmarkScores | None = None
+    suite: BenchmarkScores | None = None
 
     @property
-    def benchmarks(self) -> dict[str, Measured | None]:
+    def benchmarks(self) -> dict[str, BenchmarkScores | None]:
         return {name: getattr(self, name) for name in (*CHAT, SUITE)}
 
-    def as_json(self) -> dict[str, Any]:
-        measured = {name: found.as_json() if found else None for name, found in self.benchmarks.items()}
-        return {"harness": self.harness, "limit": self.limit} | measured
+    def as_json(self) -> dict[str, object]:
+        """As the command prints it."""
+        measured: dict[str, object] = {
+            name: found.as_json() if found else None for name, found in self.benchmarks.items()
+        }
+        return {"harness": self.harness, "limit": self.limit, **measured}
 
 
 @dataclass(frozen=True)
-class Question:
+class QuestionResult:
     """One question and how it was answered: the input of a paired comparison.
 
     id: benchmark, task and number, the same in every run on the same data. hash: of the harness's document, so that two
@@ -86,38 +89,35 @@ class Question:
     scores: dict[str, tuple[bool, ...]]
     answer: str
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
-
-class Run(NamedTuple):
+class GeneralRun(NamedTuple):
     """The figures, and every question behind them."""
 
-    scores: Generals
-    questions: list[Question]
+    scores: GeneralScores
+    questions: list[QuestionResult]
 
 
-def figure(name: str, questions: Sequence[Question]) -> Figure:
+def figure(name: str, questions: Sequence[QuestionResult]) -> Share:
     """The share, and its standard error with each question's parts as a cluster (of one, but for instructions)."""
     right = np.array([sum(question.scores[name]) for question in questions])
     parts = np.array([len(question.scores[name]) for question in questions])
     share, asked = right.sum() / parts.sum(), len(questions)
     spread = np.square(right - share * parts).sum() * asked / (asked - 1) if asked > 1 else np.nan
     stderr = None if asked == 1 else float(np.sqrt(spread) / parts.sum())
-    return Figure(float(share), stderr, int(parts.sum()))
+    return Share(float(share), stderr, int(parts.sum()))
 
 
-def write_questions(questions: Iterable[Question], file: Path) -> None:
+def write_questions(questions: Iterable[QuestionResult], file: Path) -> None:
     """Write JSONL."""
-    write_jsonl((question.as_json() for question in questions), file)
+    write_jsonl((asdict(question) for question in questions), file)
 
 
-def read_questions(file: Path) -> Iterator[Question]:
+def read_questions(file: Path) -> Iterator[QuestionResult]:
     """Read JSONL. Raises DataInvalid with file and line."""
     for number, line in numbered(file):
         try:
             row = json.loads(line)
             scores = {name: tuple(map(bool, parts)) for name, parts in row.pop("scores").items()}
-            yield Question(scores=scores, **row)
+            yield QuestionResult(scores=scores, **row)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise DataInvalid(f"{file}:{number}: not a question's result: {error}") from error

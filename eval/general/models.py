@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
+from lm_eval.models.huggingface import HFLM
 
 from taxonomy.errors import CheckpointInvalid
 
@@ -18,9 +20,6 @@ def open_model(name: str, batch: int, *, chat: bool) -> LM:
 
     chat: whether it will be asked through its chat template, so that it must have one.
     """
-    import torch  # noqa: PLC0415 (seconds, and a scripted model needs neither)
-    from lm_eval.models.huggingface import HFLM  # noqa: PLC0415
-
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         # Thinking is off here as it is where comments are routed; templates that know no such switch ignore it.

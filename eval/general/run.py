@@ -14,7 +14,7 @@ from lm_eval import simple_evaluate
 from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
 
-from eval.general.figures import CHAT, Figure, Generals, Measured, Question, Run, figure
+from eval.general.figures import CHAT, BenchmarkScores, GeneralRun, GeneralScores, QuestionResult, Share, figure
 from eval.general.tasks import check_ifeval, prepare_ifeval, task_manager
 
 Results = dict[str, Any]
@@ -42,7 +42,7 @@ _LETTER = re.compile(
 
 def run(
     model: LM, benchmarks: Sequence[str], folder: Path | None, limit: int | None, say: Callable[[str], None]
-) -> Run:
+) -> GeneralRun:
     """Ask the model. folder: of the data, None for the hub. limit: questions of each task (of MMLU: each subject).
 
     Raises CallWrong and DataInvalid before the model is asked anything.
@@ -53,17 +53,17 @@ def run(
     groups = {name: _group(manager, name) for name in benchmarks}
     if "ifeval" in groups:
         check_ifeval(groups["ifeval"].get_all_tasks()[0])
-    measured: dict[str, Measured] = {}
-    questions: list[Question] = []
+    scores: dict[str, BenchmarkScores] = {}
+    questions: list[QuestionResult] = []
     for name, group in groups.items():
         say(f"{name}: {_size(group, limit)} questions")
         results = simple_evaluate(
             model, tasks=[group], limit=limit, apply_chat_template=CHAT[name], task_manager=manager
         )
         asked = list(_questions(name, results))
-        measured[name] = _measured(name, results, asked)
+        scores[name] = _measured(name, results, asked)
         questions += asked
-    return Run(Generals(version("lm_eval"), limit, **measured), questions)
+    return GeneralRun(GeneralScores(version("lm_eval"), limit, **scores), questions)
 
 
 def letter_of(answer: str) -> str | None:
@@ -85,7 +85,7 @@ def _size(group: Any, limit: int | None) -> int:
     )
 
 
-def _questions(benchmark: str, results: Results) -> Iterator[Question]:
+def _questions(benchmark: str, results: Results) -> Iterator[QuestionResult]:
     for task, samples in results["samples"].items():
         of_document: dict[int, list[Sample]] = defaultdict(list)
         for sample in samples:
@@ -94,7 +94,7 @@ def _questions(benchmark: str, results: Results) -> Iterator[Question]:
         for number, read in sorted(of_document.items()):
             answer = _answer(read[0])
             scores = _scores(benchmark, read, answer)
-            yield Question(benchmark, subject, f"{task}/{number}", read[0]["doc_hash"], scores, answer)
+            yield QuestionResult(benchmark, subject, f"{task}/{number}", read[0]["doc_hash"], scores, answer)
 
 
 def _answer(sample: Sample) -> str:
@@ -119,13 +119,13 @@ def _scores(benchmark: str, read: Sequence[Sample], answer: str) -> dict[str, tu
     return scores
 
 
-def _measured(benchmark: str, results: Results, questions: Sequence[Question]) -> Measured:
+def _measured(benchmark: str, results: Results, questions: Sequence[QuestionResult]) -> BenchmarkScores:
     rows, metrics = results["results"], _METRICS[benchmark]
     figures = {name: figure(name, questions) for name in questions[0].scores}
     figures |= {name: _theirs(figures[name], rows[benchmark], metric) for name, metric in metrics.items()}
     if not benchmark.startswith("mmlu"):
-        return Measured(figures, {})
-    of_subject: dict[str | None, list[Question]] = defaultdict(list)
+        return BenchmarkScores(figures, {})
+    of_subject: dict[str | None, list[QuestionResult]] = defaultdict(list)
     for question in questions:
         of_subject[question.subject].append(question)
     subjects = {
@@ -134,10 +134,10 @@ def _measured(benchmark: str, results: Results, questions: Sequence[Question]) -
         )
         for task in results["samples"]
     }
-    return Measured(figures, subjects)
+    return BenchmarkScores(figures, subjects)
 
 
-def _theirs(ours: Figure, row: dict[str, Any], metric: str) -> Figure:
+def _theirs(ours: Share, row: Sample, metric: str) -> Share:
     """The harness's own value and standard error; ours only where it has no standard error."""
     stderr = row[metric.replace(",", "_stderr,")]
-    return Figure(float(row[metric]), ours.stderr if stderr == "N/A" else float(stderr), ours.count)
+    return Share(float(row[metric]), ours.stderr if stderr == "N/A" else float(stderr), ours.count)

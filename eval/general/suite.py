@@ -48,12 +48,12 @@ class Accuracy(NamedTuple):
         return float(low), float(high)
 
 
-def is_right(question: Question, said: str) -> bool:
+def is_right(question: Question, answer: str) -> bool:
     """Exactly the answer, white space around it aside; of a worked answer, its final number."""
     if question.kind == WORKED:
-        wanted = final_number(question.answer)
-        return wanted is not None and final_number(said) == wanted
-    return said.strip() == question.answer.strip()
+        expected = final_number(question.answer)
+        return expected is not None and final_number(answer) == expected
+    return answer.strip() == question.answer.strip()
 
 
 def final_number(answer: str) -> float | None:
@@ -62,19 +62,19 @@ def final_number(answer: str) -> float | None:
     return float(found[-1].replace(",", "")) if found else None
 
 
-def score_suite(questions: Sequence[Question], said: Sequence[str]) -> dict[str, Accuracy]:
+def score_suite(questions: Sequence[Question], answers: Sequence[str]) -> dict[str, Accuracy]:
     """By kind, and over all under "all". Raises ValueError where they are not as many, or none."""
     if not questions:
         raise ValueError("no question was asked")
     counts: dict[str, list[bool]] = defaultdict(list)
-    for question, answer in zip(questions, said, strict=True):
+    for question, answer in zip(questions, answers, strict=True):
         right = is_right(question, answer)
         counts[question.kind].append(right)
         counts["all"].append(right)
     return {kind: Accuracy(sum(rights), len(rights)) for kind, rights in sorted(counts.items())}
 
 
-def as_json(question: Question) -> dict[str, Any]:
+def as_json(question: Question) -> dict[str, object]:
     """One row."""
     turns = [{"role": "user", "content": question.question}, {"role": "assistant", "content": question.answer}]
     return {"messages": turns, "kind": question.kind}

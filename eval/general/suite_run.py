@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 import torch
 from tqdm import tqdm
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
-from eval.decoding.decoder import answers
-from eval.general.figures import SUITE, Measured, Question, figure
-from eval.general.suite import Question as Asked
-from eval.general.suite import is_right
+from eval.general.figures import SUITE, BenchmarkScores, QuestionResult, figure
+from eval.general.suite import Question, is_right
 from taxonomy.errors import CheckpointInvalid
 
 
-def answer(folder: str, asked: Sequence[Asked], at_once: int) -> list[Question]:
-    """What it answers, and whether that is right. Raises CheckpointInvalid."""
+class Answering(Protocol):
+    """Has a model answer questions, so many at once; gives the answers in their order."""
+
+    def __call__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        questions: Sequence[str],
+        *,
+        at_once: int,
+        watch: Callable[[int], object],
+    ) -> list[str]: ...
+
+
+def run_suite(folder: str, questions: Sequence[Question], at_once: int, answering: Answering) -> list[QuestionResult]:
+    """What the checkpoint answers, and whether that is right. Raises CheckpointInvalid."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto").to(device).eval()
@@ -26,28 +39,29 @@ def answer(folder: str, asked: Sequence[Asked], at_once: int) -> list[Question]:
         raise CheckpointInvalid(
             f"{folder}: cannot be loaded as a language model: {str(error).splitlines()[0]}"
         ) from error
-    with tqdm(total=len(asked), unit=" questions") as progress:
-        said = answers(model, tokenizer, [each.question for each in asked], at_once=at_once, watch=progress.update)
-    return answered(asked, said)
+    with tqdm(total=len(questions), unit=" questions") as progress:
+        texts = [question.question for question in questions]
+        answers = answering(model, tokenizer, texts, at_once=at_once, watch=progress.update)
+    return results_of(questions, answers)
 
 
-def answered(asked: Iterable[Asked], said: Iterable[str]) -> list[Question]:
-    """One result a question, numbered as they are asked."""
+def results_of(questions: Iterable[Question], answers: Iterable[str]) -> list[QuestionResult]:
+    """One result a question, numbered in their order."""
     return [
-        Question(
+        QuestionResult(
             SUITE,
-            each.kind,
+            question.kind,
             f"{SUITE}/{number}",
-            hashlib.sha256(f"{each.question}\n{each.answer}".encode()).hexdigest(),
-            {"accuracy": (is_right(each, text),)},
-            text,
+            hashlib.sha256(f"{question.question}\n{question.answer}".encode()).hexdigest(),
+            {"accuracy": (is_right(question, answer),)},
+            answer,
         )
-        for number, (each, text) in enumerate(zip(asked, said, strict=True))
+        for number, (question, answer) in enumerate(zip(questions, answers, strict=True))
     ]
 
 
-def measured(questions: Sequence[Question]) -> Measured:
+def suite_scores(results: Sequence[QuestionResult]) -> BenchmarkScores:
     """Over all of them, and of each kind."""
-    kinds = sorted({str(question.subject) for question in questions})
-    by_kind = {kind: figure("accuracy", [q for q in questions if q.subject == kind]) for kind in kinds}
-    return Measured({"accuracy": figure("accuracy", questions)}, by_kind)
+    kinds = sorted({str(result.subject) for result in results})
+    by_kind = {kind: figure("accuracy", [result for result in results if result.subject == kind]) for kind in kinds}
+    return BenchmarkScores({"accuracy": figure("accuracy", results)}, by_kind)

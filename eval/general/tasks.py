@@ -9,6 +9,8 @@ import importlib
 from pathlib import Path
 from typing import Any, Final
 
+import langdetect
+import nltk
 from datasets import Dataset, DatasetDict
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
@@ -20,7 +22,7 @@ PUNKT: Final = "tokenizers/punkt_tab/english/"
 
 
 class FolderTask(ConfigurableTask):  # type: ignore[misc]  # the harness is untyped to us
-    """A task of the harness whose documents come from a folder if it is told one; nothing else differs."""
+    """A task of the harness whose documents come from a folder if it is given one; nothing else differs."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config={key: value for key, value in config.items() if key != "class"})
@@ -51,9 +53,6 @@ def prepare_ifeval(folder: Path | None) -> None:
     Looks into `folder`/nltk_data first, then where NLTK looks. Raises CallWrong where the model is nowhere: the
     harness would try to download it, and fail only after the last answer.
     """
-    import langdetect  # noqa: PLC0415 (needed by IFEval alone, like NLTK)
-    import nltk  # noqa: PLC0415
-
     # langdetect draws at random: without a seed one answer can be right today and wrong tomorrow.
     langdetect.DetectorFactory.seed = 0
     if folder and str(folder / "nltk_data") not in nltk.data.path:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from eval.scoring.matched import Verdicts, matched
-from eval.scoring.predictions import Prediction, read_gold, read_predictions, read_rows, told
-from taxonomy import command_line
+from eval.scoring.predictions import Prediction, read_rows
 from taxonomy.checkpoint.calibration import SURE, Calibration, Scale
 from taxonomy.checkpoint.manifest import publish, read_manifest
 from taxonomy.comments import LabelledComment
@@ -42,7 +40,8 @@ class Confidences:
     known: dict[str, Verdicts]
 
 
-class Reliability(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Reliability:
     """One bin of probabilities: how many segments, their mean probability, and the share that is right."""
 
     segments: int
@@ -163,7 +162,8 @@ def _figures(found: Confidences, name: str, after: Reals) -> dict[str, float]:
     }
 
 
-class Risk(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Risk:
     """Accepting what is at least this sure: the share of segments that is, and how many of them are wrong."""
 
     threshold: float
@@ -190,29 +190,12 @@ def review_below(surest: Reals, wrong: Verdicts, wanted_error: float) -> float:
     return 0.0 if within[-1] is risks[-1] else within[-1].threshold
 
 
-def add_calibrate(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `eval calibrate`."""
-    parser.add_argument("--gold", type=Path, required=True, help="JSONL of labelled comments; not those of the test")
-    parser.add_argument("--pred", type=Path, required=True, help="JSONL of the service's answers or predictions")
-    parser.add_argument("--error", type=float, default=0.05, help="wanted share of wrong among unreviewed segments")
-    parser.add_argument("--record", type=Path, help="the checkpoint directory whose manifest keeps the calibration")
-    parser.add_argument("--json", action="store_true")
-    parser.set_defaults(run=_calibrate)
+def record_calibration(folder: Path, predictions: Path, found: Calibration) -> None:
+    """Into the checkpoint's manifest; what the gate decided before was of another calibration.
 
-
-def _calibrate(given: argparse.Namespace) -> int:
-    if not 0 <= given.error <= 1:
-        raise CallWrong(f"--error {given.error} is no share: give one from 0 to 1")
-    gold = read_gold(given.gold)
-    predictions, faults = read_predictions(given.pred, gold, None)
-    found = calibrate(confidences(gold, predictions), given.error)
-    if given.record:
-        _record(given.record, given.pred, found)
-    command_line.tell(found.model_dump(), "\n".join([*_text(found), *told(faults)]), as_json=given.json)
-    return 0
-
-
-def _record(folder: Path, predictions: Path, found: Calibration) -> None:
+    predictions: the file that it was fitted on. Raises CallWrong where they were calibrated already, DataInvalid where
+    they are another checkpoint's.
+    """
     manifest = read_manifest(folder)
     if manifest.calibration:
         raise CallWrong(
@@ -223,16 +206,3 @@ def _record(folder: Path, predictions: Path, found: Calibration) -> None:
     if others:
         raise DataInvalid(f"{predictions} is by {', '.join(others)} and not by {manifest.version} in {folder}")
     publish(folder, manifest.model_copy(update={"calibration": found, "decision": None}))
-
-
-def _text(found: Calibration) -> list[str]:
-    lines = [f"{'':<8} temperature  near 1     bias  accuracy       ECE    before     Brier    before"]
-    for name, scale in found.scales.items():
-        row: dict[str, Any] = found.figures[name]
-        figures = [row[key] for key in ("accuracy", "ece", "ece_before", "brier", "brier_before")]
-        lines.append(
-            f"{name:<8}{scale.temperature:>12.3f}{scale.upper_temperature or scale.temperature:>8.3f}{scale.bias:>9.3f}"
-            + "".join(f"{figure:>10.4f}" for figure in figures)
-        )
-    share = f"{found.coverage:.1%} of {found.segments} segments need no review"
-    return [*lines, f"at most {found.wanted_error:.1%} wrong from {found.review_below:.4f} on: {share}"]

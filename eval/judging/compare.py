@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from scipy.stats import binomtest, norm
 
 from eval.scoring.columns import Numbers
 from eval.scoring.matched import Matched, Predicted, Verdicts, matched
-from eval.scoring.predictions import read_gold, read_predictions, told
 from eval.scoring.tally import f1s, resampled
-from taxonomy import command_line
-from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.comments import LabelledComment
 from taxonomy.errors import DataInvalid
-from taxonomy.formats.registry import load_taxonomy
 
 ALPHA: Final = 0.05
 POWER: Final = 0.8
 
 
-class McNemar(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class McNemar:
     """Exact test on those that one of two gets right and the other wrong; p is two-sided, None where there are none."""
 
     only_candidate: int
@@ -33,39 +28,38 @@ class McNemar(NamedTuple):
     p: float | None
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, slots=True)
+class F1Difference:
     """Leaf micro F1 of candidate and baseline, over the same draws of whole comments.
 
-    interval: 95%, two-sided. lower, upper: one-sided 95% bounds of the difference (candidate less baseline).
-    detectable: the least true difference that a one-sided test at 5% shows in four of five samples like this one.
+    difference: candidate less baseline; difference_95: its two-sided interval; lower_95, upper_95: one-sided bounds.
+    minimum_detectable: the least true difference that a one-sided test at 5% shows in four of five samples like this.
     """
 
-    comments: int
     candidate: float
     baseline: float
     difference: float
-    interval: tuple[float, float]
-    lower: float
-    upper: float
-    detectable: float
-    segments: McNemar
-    whole_comments: McNemar
+    difference_95: tuple[float, float]
+    lower_95: float
+    upper_95: float
+    minimum_detectable: float
 
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "comments": self.comments,
-            "leaf_f1": {
-                "candidate": self.candidate,
-                "baseline": self.baseline,
-                "difference": self.difference,
-                "difference_95": list(self.interval),
-                "lower_95": self.lower,
-                "upper_95": self.upper,
-                "minimum_detectable": self.detectable,
-            },
-            "mcnemar": {"segments": self.segments._asdict(), "comments": self.whole_comments._asdict()},
-        }
+
+@dataclass(frozen=True, slots=True)
+class McNemarTests:
+    """On gold segments, and on whole comments."""
+
+    segments: McNemar
+    comments: McNemar
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Of two sets of predictions of so many comments."""
+
+    comments: int
+    leaf_f1: F1Difference
+    mcnemar: McNemarTests
 
 
 def compare(
@@ -80,18 +74,19 @@ def compare(
     differences = f1s(totals[:, :3]) - f1s(totals[:, 3:])
     both = [float(f1s(counts.sum(axis=0, keepdims=True)[:, side])[0]) for side in (slice(3), slice(3, 6))]
     low, lower, upper, high = map(float, np.quantile(differences, [ALPHA / 2, ALPHA, 1 - ALPHA, 1 - ALPHA / 2]))
-    return Comparison(
-        comments=len(gold),
+    leaf_f1 = F1Difference(
         candidate=both[0],
         baseline=both[1],
         difference=both[0] - both[1],
-        interval=(low, high),
-        lower=lower,
-        upper=upper,
-        detectable=detectable(float(differences.std(ddof=1))),
-        segments=mcnemar(_found(one), _found(other)),
-        whole_comments=mcnemar(_whole(counts[:, :3]), _whole(counts[:, 3:])),
+        difference_95=(low, high),
+        lower_95=lower,
+        upper_95=upper,
+        minimum_detectable=detectable(float(differences.std(ddof=1))),
     )
+    tests = McNemarTests(
+        segments=mcnemar(_found(one), _found(other)), comments=mcnemar(_whole(counts[:, :3]), _whole(counts[:, 3:]))
+    )
+    return Comparison(len(gold), leaf_f1, tests)
 
 
 def detectable(standard_error: float, alpha: float = ALPHA, power: float = POWER) -> float:
@@ -116,37 +111,3 @@ def _whole(counts: Numbers) -> Verdicts:
     """Of each comment, whether all its segments are found with the right leaf, and nothing else."""
     whole: Verdicts = (counts[:, 0] == counts[:, 1]) & (counts[:, 0] == counts[:, 2])
     return whole
-
-
-def add_compare(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `eval compare`."""
-    parser.add_argument("--gold", type=Path, required=True, help="JSONL of labelled comments")
-    parser.add_argument("--candidate", type=Path, required=True, help="JSONL of its predictions")
-    parser.add_argument("--baseline", type=Path, required=True, help="JSONL of its predictions")
-    parser.add_argument("--taxonomy", type=Path, default=BUNDLED_TAXONOMY, help="default: the bundled one")
-    parser.add_argument("--json", action="store_true")
-    parser.set_defaults(run=_compare)
-
-
-def _compare(given: argparse.Namespace) -> int:
-    gold, taxonomy = read_gold(given.gold), load_taxonomy(given.taxonomy)
-    sides = {name: read_predictions(getattr(given, name), gold, taxonomy) for name in ("candidate", "baseline")}
-    found = compare(gold, sides["candidate"].predictions, sides["baseline"].predictions)
-    faults = [f"{name}: {line}" for name, side in sides.items() for line in told(side.faults)]
-    command_line.tell(found.as_json() | {"input": faults}, "\n".join([*_text(found), *faults]), as_json=given.json)
-    return 0
-
-
-def _text(found: Comparison) -> list[str]:
-    tests: Mapping[str, McNemar] = {"gold segments": found.segments, "whole comments": found.whole_comments}
-    return [
-        f"leaf F1: candidate {found.candidate:.4f}, baseline {found.baseline:.4f}, difference {found.difference:+.4f}",
-        "95% of paired bootstrap draws over {} comments: {:+.4f} to {:+.4f}".format(found.comments, *found.interval),
-        f"one-sided 95% bounds: not below {found.lower:+.4f}, not above {found.upper:+.4f}",
-        f"a sample like this one shows differences from {found.detectable:.4f} up",
-        *(
-            f"McNemar over {name}: only the candidate {test.only_candidate}, only the baseline {test.only_baseline}, "
-            + ("no difference" if test.p is None else f"p {test.p:.4f}")
-            for name, test in tests.items()
-        ),
-    ]

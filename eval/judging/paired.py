@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from eval.general.figures import Question, Run
+from eval.general.figures import BenchmarkScores, GeneralRun, QuestionResult
 from eval.judging.compare import McNemar, mcnemar
 from eval.scoring.matched import Verdicts
 from taxonomy.checkpoint.manifest import Manifest
@@ -42,40 +42,39 @@ def upper_bound(lost: int, gained: int, asked: int, confidence: float) -> float:
 
     Unlike Wald's it says something where nothing was lost: of n questions without a difference at most z^2 / (n + z^2).
     """
-    wanted, seen = float(norm.ppf(confidence)), lost - gained
-    if seen == asked:
+    quantile, observed = float(norm.ppf(confidence)), lost - gained
+    if observed == asked:
         return 1.0
 
     def distance(true: float) -> float:
         # The share of gained ones that is likeliest if this is the true drop; with it, the score statistic's spread.
-        b = (2 * asked - seen) * true - lost - gained
+        b = (2 * asked - observed) * true - lost - gained
         c = -gained * true * (1 - true)
         share = (max(b * b - 8 * asked * c, 0) ** 0.5 - b) / (4 * asked)
         spread = asked * (2 * share + true * (1 - true))
-        return float(asked * true - seen - wanted * max(spread, 0) ** 0.5)
+        return float(asked * true - observed - quantile * max(spread, 0) ** 0.5)
 
     # Where no question differs, the drop that was seen is a root too, and not the one that is meant.
-    return float(brentq(distance, seen / asked + 1e-9, 1))
+    return float(brentq(distance, observed / asked + 1e-9, 1))
 
 
-def recorded(run: Run) -> dict[str, Any]:
+def recorded(run: GeneralRun) -> dict[str, dict[str, object]]:
     """For the manifest's scores: each benchmark that was run, what it asked, and which questions were right."""
-    benchmarks = {}
-    for name, measured in run.scores.benchmarks.items():
-        if measured:
-            asked = [question for question in run.questions if question.benchmark == name]
-            figures = measured.as_json()
-            for figure in measured.figures:
-                right = [question.scores[figure] for question in asked]
-                # Instructions of one prompt are no pairs of independent questions.
-                if all(len(parts) == 1 for parts in right):
-                    figures[figure]["right"] = packed(part for (part,) in right)
-            told = {"asked": digest(asked), "harness": run.scores.harness, "limit": run.scores.limit}
-            benchmarks[name] = figures | told
-    return benchmarks
+    return {name: _recorded(name, scores, run) for name, scores in run.scores.benchmarks.items() if scores}
 
 
-def with_general(manifest: Manifest, run: Run) -> Manifest:
+def _recorded(benchmark: str, scores: BenchmarkScores, run: GeneralRun) -> dict[str, object]:
+    asked = [question for question in run.questions if question.benchmark == benchmark]
+    figures = scores.as_json()
+    for figure in scores.figures:
+        right = [question.scores[figure] for question in asked]
+        # Instructions of one prompt are no pairs of independent questions.
+        if all(len(parts) == 1 for parts in right):
+            figures[figure]["right"] = packed(part for (part,) in right)
+    return {**figures, "asked": digest(asked), "harness": run.scores.harness, "limit": run.scores.limit}
+
+
+def with_general(manifest: Manifest, run: GeneralRun) -> Manifest:
     """The manifest with these benchmarks instead of its own of the same name."""
     general = manifest.scores.get("general")
     both = (general if isinstance(general, dict) else {}) | recorded(run)
@@ -109,7 +108,7 @@ def drops(candidate: Mapping[str, Any], baseline: Mapping[str, Any], confidence:
     return {name: pairs for name, pairs in found.items() if pairs}
 
 
-def digest(questions: Sequence[Question]) -> str:
+def digest(questions: Sequence[QuestionResult]) -> str:
     """Of what was asked: equal where two runs asked the same questions."""
     text = "\n".join(f"{question.id} {question.hash}" for question in questions)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

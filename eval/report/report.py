@@ -4,34 +4,49 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from eval.commands.voc import counted
-from eval.judging.calibrate import confidences, ece, reliability, risk_coverage
-from eval.judging.compare import compare
+from eval.judging.calibrate import Reliability, Risk, confidences, ece, reliability, risk_coverage
+from eval.judging.compare import Comparison, compare
 from eval.judging.paired import drops
+from eval.scoring.align import Stretch
 from eval.scoring.matched import Matched, matched
-from eval.scoring.predictions import Prediction, Predictions
+from eval.scoring.predictions import FaultCount, Prediction, Predictions, counted
 from eval.scoring.scores import Scores, score
 from eval.scoring.seed_compat import seed_compat
+from eval.scoring.tally import Rates
+from taxonomy.checkpoint.gate_record import GateRecord
 from taxonomy.checkpoint.manifest import Manifest
 from taxonomy.comments import LabelledComment
 from taxonomy.labels import LEVELS, LabelPath
 from taxonomy.tree import Taxonomy
 
-STUDY: Final = (
-    {"model": "Nova 2 Lite", "trained_on": "nothing (base)", "f1": 0.387, "mmlu": 0.75},
-    {"model": "Nova 2 Lite", "trained_on": "customer data", "f1": 0.5537, "mmlu": 0.47},
-    {"model": "Nova 2 Lite", "trained_on": "75% customer, 25% general", "f1": 0.5, "mmlu": 0.74},
-    {"model": "Qwen3-30B-A3B", "trained_on": "nothing (base)", "f1": 0.394, "mmlu": None},
-    {"model": "Qwen3-30B-A3B", "trained_on": "customer data", "f1": 0.5552, "mmlu": 0.0038},
-)
-"""The study's table: its own F1, its MMLU."""
 CONFUSIONS: Final = 8
 EXAMPLES: Final = 8
 POINTS: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """A line of the study's table."""
+
+    model: str
+    trained_on: str
+    f1: float
+    mmlu: float | None
+
+
+STUDY: Final = (
+    StudyRow("Nova 2 Lite", "nothing (base)", 0.387, 0.75),
+    StudyRow("Nova 2 Lite", "customer data", 0.5537, 0.47),
+    StudyRow("Nova 2 Lite", "75% customer, 25% general", 0.5, 0.74),
+    StudyRow("Qwen3-30B-A3B", "nothing (base)", 0.394, None),
+    StudyRow("Qwen3-30B-A3B", "customer data", 0.5552, 0.0038),
+)
+"""Its own F1, its MMLU."""
 
 
 class Side(NamedTuple):
@@ -42,55 +57,166 @@ class Side(NamedTuple):
     manifest: Manifest | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GeneralFigure:
+    """As the manifest keeps it."""
+
+    value: float
+    stderr: float | None
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SideReport:
+    """scores: as `Scores.as_json` has them. seed_compat: by level. general: by benchmark and figure. input: faults."""
+
+    name: str
+    checkpoint: str | None
+    scores: Mapping[str, Any]
+    seed_compat: dict[str, Rates]
+    general: dict[str, GeneralFigure]
+    input: dict[str, FaultCount]
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralDrop:
+    """From the baseline's figure to the candidate's over the same questions, pair by pair."""
+
+    drop: float
+    upper_95: float
+    pairs: int
+    lost: int
+    gained: int
+    p: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentCount:
+    """Gold segments of which the same is to be said."""
+
+    what: str
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """A gold label that was taken for another so many times."""
+
+    gold: str
+    predicted: str
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class LevelTrust:
+    """Expected calibration error, and the bins it is of."""
+
+    ece: float
+    bins: list[Reliability]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Reliability by level, and risk against coverage."""
+
+    levels: dict[str, LevelTrust]
+    risk: list[Risk]
+
+
+@dataclass(frozen=True, slots=True)
+class GoldExample:
+    """content: None where the segment stands nowhere."""
+
+    content: str | None
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedExample:
+    """sure: the least of its confidences, None where it has none."""
+
+    content: str | None
+    path: str
+    sure: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorstComment:
+    """A comment with so many segments missed or wrong."""
+
+    id: str
+    comment: str
+    faults: int
+    gold: list[GoldExample]
+    predicted: list[PredictedExample]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that is shown; the first side is the candidate. What could not be measured is None."""
+
+    comments: int
+    taxonomy: str
+    sides: list[SideReport]
+    comparison: Comparison | None
+    general_drops: dict[str, GeneralDrop]
+    study: tuple[StudyRow, ...]
+    tree: list[SegmentCount]
+    confusions: dict[str, list[Confusion]]
+    trust: Trust | None
+    worst: list[WorstComment]
+    decision: GateRecord | None
+
+
 def report(
     gold: Sequence[LabelledComment],
     sides: Sequence[Side],
     taxonomy: Taxonomy,
     seen: Mapping[LabelPath, int] | None = None,
     groups: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+) -> Report:
     """The first side is the candidate, a second one the baseline. seen, groups: as for `score`."""
     candidate = sides[0]
     both = matched(gold, candidate.read.predictions)
     second = sides[1].read.predictions if len(sides) > 1 else None
-    return {
-        "comments": len(gold),
-        "taxonomy": taxonomy.version,
-        "sides": [_side(gold, side, score(gold, side.read.predictions, taxonomy, seen, groups)) for side in sides],
-        "comparison": None if second is None else compare(gold, candidate.read.predictions, second).as_json(),
-        "general_drops": _drops(sides),
-        "study": list(STUDY),
-        "tree": where_wrong(both),
-        "confusions": confusions(both),
-        "trust": _trust(gold, candidate.read.predictions),
-        "worst": worst(gold, candidate.read.predictions, both),
-        "decision": _decision(candidate.manifest),
-    }
+    return Report(
+        comments=len(gold),
+        taxonomy=taxonomy.version,
+        sides=[_side(gold, side, score(gold, side.read.predictions, taxonomy, seen, groups)) for side in sides],
+        comparison=None if second is None else compare(gold, candidate.read.predictions, second),
+        general_drops=_drops(sides),
+        study=STUDY,
+        tree=where_wrong(both),
+        confusions=confusions(both),
+        trust=_trust(gold, candidate.read.predictions),
+        worst=worst(gold, candidate.read.predictions, both),
+        decision=candidate.manifest.decision if candidate.manifest else None,
+    )
 
 
-def _side(gold: Sequence[LabelledComment], side: Side, scores: Scores) -> dict[str, Any]:
+def _side(gold: Sequence[LabelledComment], side: Side, scores: Scores) -> SideReport:
     manifest = side.manifest
-    return {
-        "name": side.name,
-        "checkpoint": manifest.version if manifest else None,
-        "scores": scores.as_json(),
-        "seed_compat": seed_compat(
+    return SideReport(
+        name=side.name,
+        checkpoint=manifest.version if manifest else None,
+        scores=scores.as_json(),
+        seed_compat=seed_compat(
             {comment.id: [_labels(s.path) for s in comment.segments] for comment in gold},
             {p.id: [_labels(s.path) for s in p.segments] for p in side.read.predictions},
         ),
-        "general": _general(manifest.scores) if manifest else {},
-        "input": counted(side.read.faults),
-    }
+        general=_general(manifest.scores) if manifest else {},
+        input=counted(side.read.faults),
+    )
 
 
 def _labels(path: LabelPath) -> dict[str, str]:
     return dict(zip(LEVELS, path, strict=False))
 
 
-def _general(scores: Mapping[str, Any]) -> dict[str, Any]:
+def _general(scores: Mapping[str, Any]) -> dict[str, GeneralFigure]:
     """Figures with a value, by benchmark and name; per-subject ones are left to the manifest."""
     return {
-        f"{benchmark}.{name}": {key: figure.get(key) for key in ("value", "stderr", "count")}
+        f"{benchmark}.{name}": GeneralFigure(figure["value"], figure.get("stderr"), figure.get("count"))
         for benchmark, figures in (scores.get("general") or {}).items()
         if isinstance(figures, dict)
         for name, figure in figures.items()
@@ -98,30 +224,26 @@ def _general(scores: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _drops(sides: Sequence[Side]) -> dict[str, dict[str, Any]]:
-    """Of every general figure that both were asked the same questions for: the drop, pair by pair."""
+def _drops(sides: Sequence[Side]) -> dict[str, GeneralDrop]:
+    """Of every general figure that both were asked the same questions for."""
     manifests = [side.manifest for side in sides]
     if len(manifests) < 2 or not manifests[0] or not manifests[1]:  # noqa: PLR2004 (a candidate and a baseline)
         return {}
     found = drops(manifests[0].scores, manifests[1].scores)
     return {
-        name: {
-            "drop": pairs.drop,
-            "upper_95": pairs.upper,
-            "pairs": pairs.asked,
-            "lost": pairs.test.only_baseline,
-            "gained": pairs.test.only_candidate,
-            "p": pairs.test.p,
-        }
+        name: GeneralDrop(
+            drop=pairs.drop,
+            upper_95=pairs.upper,
+            pairs=pairs.asked,
+            lost=pairs.test.only_baseline,
+            gained=pairs.test.only_candidate,
+            p=pairs.test.p,
+        )
         for name, pairs in found.items()
     }
 
 
-def _decision(manifest: Manifest | None) -> dict[str, Any] | None:
-    return manifest.decision.model_dump(mode="json") if manifest and manifest.decision else None
-
-
-def where_wrong(both: Matched) -> list[dict[str, Any]]:
+def where_wrong(both: Matched) -> list[SegmentCount]:
     """Of the gold segments: how many are right, go wrong first at which level, or have no partner."""
     right = [both.right_at(level) for level in range(1, both.paths.depth + 1)]
     counts = [int(level.sum()) for level in right]
@@ -130,10 +252,10 @@ def where_wrong(both: Matched) -> list[dict[str, Any]]:
         for n, (before, after) in enumerate(zip([both.pairs.gold.size, *counts], counts, strict=False))
     }
     rows = {"right": counts[-1]} | dict(reversed(first.items())) | {"missed": both.gold.size - both.pairs.gold.size}
-    return [{"what": what, "segments": count} for what, count in rows.items()]
+    return [SegmentCount(what, count) for what, count in rows.items()]
 
 
-def confusions(both: Matched) -> dict[str, list[dict[str, Any]]]:
+def confusions(both: Matched) -> dict[str, list[Confusion]]:
     """At each level the most frequent mistakes among pairs that are right above it."""
     paths = list(both.paths.codes)
     above = np.ones(both.pairs.gold.size, dtype=bool)
@@ -144,14 +266,14 @@ def confusions(both: Matched) -> dict[str, list[dict[str, Any]]]:
         sides = both.gold.path[both.pairs.gold[wrong]], both.predicted.path[both.pairs.predicted[wrong]]
         pairs = Counter((paths[g][:level], paths[p][:level]) for g, p in zip(*sides, strict=True))
         found[LEVELS[level - 1]] = [
-            {"gold": " > ".join(gold), "predicted": " > ".join(predicted), "segments": count}
+            Confusion(" > ".join(gold), " > ".join(predicted), count)
             for (gold, predicted), count in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:CONFUSIONS]
         ]
         above = right
     return found
 
 
-def _trust(gold: Sequence[LabelledComment], predictions: Sequence[Prediction]) -> dict[str, Any] | None:
+def _trust(gold: Sequence[LabelledComment], predictions: Sequence[Prediction]) -> Trust | None:
     """Reliability by level and risk against coverage; None where no segment carries confidences."""
     if not any(s.confidence for p in predictions for s in p.segments):
         return None
@@ -164,32 +286,30 @@ def _trust(gold: Sequence[LabelledComment], predictions: Sequence[Prediction]) -
     for name, known in found.known.items():
         probability, right = found.probability[name][known], found.right[name][known]
         if known.any():
-            bins = [each._asdict() for each in reliability(probability, right)]
-            levels[name] = {"ece": ece(probability, right), "bins": bins}
-    return {"levels": levels, "risk": [risks[n]._asdict() for n in chosen]}
+            levels[name] = LevelTrust(ece(probability, right), reliability(probability, right))
+    return Trust(levels, [risks[n] for n in chosen])
 
 
-def worst(gold: Sequence[LabelledComment], predictions: Sequence[Prediction], both: Matched) -> list[dict[str, Any]]:
+def worst(gold: Sequence[LabelledComment], predictions: Sequence[Prediction], both: Matched) -> list[WorstComment]:
     """Comments with the most segments missed or wrong; of equal ones those with the surest mistakes, then the first."""
     counts = both.leaf_counts()
     faults = counts[:, 1] + counts[:, 2] - 2 * counts[:, 0]
     sure = [max((min(s.confidence.values(), default=0.0) for s in p.segments), default=0.0) for p in predictions]
     order = sorted(np.flatnonzero(faults).tolist(), key=lambda n: (-faults[n], -sure[n], n))
     return [
-        {
-            "id": gold[n].id,
-            "comment": gold[n].comment,
-            "faults": int(faults[n]),
-            "gold": [_shown(gold[n].comment, s.start, s.end, s.path) for s in gold[n].segments],
-            "predicted": [
-                _shown(gold[n].comment, s.start, s.end, s.path)
-                | {"sure": min(s.confidence.values()) if s.confidence else None}
+        WorstComment(
+            id=gold[n].id,
+            comment=gold[n].comment,
+            faults=int(faults[n]),
+            gold=[GoldExample(_content(gold[n], s), " > ".join(s.path)) for s in gold[n].segments],
+            predicted=[
+                PredictedExample(_content(gold[n], s), " > ".join(s.path), min(s.confidence.values(), default=None))
                 for s in predictions[n].segments
             ],
-        }
+        )
         for n in order[:EXAMPLES]
     ]
 
 
-def _shown(comment: str, start: int, end: int, path: LabelPath) -> dict[str, Any]:
-    return {"content": comment[start:end] if start < end else None, "path": " > ".join(path)}
+def _content(comment: LabelledComment, segment: Stretch) -> str | None:
+    return comment.comment[segment.start : segment.end] if segment.start < segment.end else None

@@ -21,13 +21,13 @@ from taxonomy.language.chunks import chunks
 NO_FEEDBACK: LabelPath = ()
 
 
-class _Labelled(NamedTuple):
+class _LabelledChunk(NamedTuple):
     text: str
     path: LabelPath
     emotion: Emotion
 
 
-class Baseline:
+class LinearBaseline:
     """Two linear classifiers over word and character n-grams: one for the leaf, one for the emotion."""
 
     def __init__(self, seed: int = 0) -> None:
@@ -51,7 +51,7 @@ class Baseline:
         paths = iter([self._paths[index] for index in self._leaf.predict(texts)])
         emotions = iter(self._emotion.predict(texts))
         return [
-            labelled(comment.id, _merged([_Labelled(chunk, next(paths), next(emotions)) for chunk in pieces]))
+            labelled(comment.id, _merged([_LabelledChunk(chunk, next(paths), next(emotions)) for chunk in pieces]))
             for comment, pieces in zip(comments, cut, strict=True)
         ]
 
@@ -63,14 +63,14 @@ def _classifier(seed: int) -> Pipeline:
     return make_pipeline(FeatureUnion([("words", words), ("characters", characters)]), linear)
 
 
-def _labelled_chunks(comment: LabelledComment) -> Iterable[_Labelled]:
+def _labelled_chunks(comment: LabelledComment) -> Iterable[_LabelledChunk]:
     for part in comment.parts:
         rest = part.content
         for chunk in chunks(rest):
-            yield _Labelled(chunk, part.path, part.emotion)
+            yield _LabelledChunk(chunk, part.path, part.emotion)
 
 
-def _merged(rows: Sequence[_Labelled]) -> Iterable[Part]:
+def _merged(rows: Sequence[_LabelledChunk]) -> Iterable[Part]:
     for path, group in groupby(rows, key=lambda row: row.path):
         run = list(group)
         emotions = [row.emotion for row in run]

@@ -15,7 +15,7 @@ from taxonomy.labels import EMOTIONS, LEVELS, LabelPath
 Numbers = NDArray[np.int64]
 
 
-class Labelled(Protocol):
+class LabelledSpan(Protocol):
     """A labelled stretch of a comment, gold or predicted."""
 
     @property
@@ -83,7 +83,7 @@ class Paths:
         return np.array([number_of(path) for path in self.codes], dtype=np.int64)
 
 
-def columns(comments: Iterable[Sequence[Labelled]], lengths: Sequence[int], paths: Paths) -> Columns:
+def columns(comments: Iterable[Sequence[LabelledSpan]], lengths: Sequence[int], paths: Paths) -> Columns:
     """Columns of comments with so many characters each; paths not seen before get codes."""
     emotions = {emotion: code for code, emotion in enumerate(EMOTIONS)}
     rows: list[tuple[int, int, int, int, int]] = []

@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.scoring.align import Pairs, aligned
-from eval.scoring.columns import Columns, Labelled, Numbers, Paths, columns
+from eval.scoring.align import MatchedRows, aligned
+from eval.scoring.columns import Columns, LabelledSpan, Numbers, Paths, columns
 from eval.scoring.tally import Tally
 from taxonomy.comments import LabelledComment
 
@@ -24,7 +24,7 @@ class Predicted(Protocol):
     @property
     def id(self) -> str: ...
     @property
-    def segments(self) -> Sequence[Labelled]: ...
+    def segments(self) -> Sequence[LabelledSpan]: ...
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Matched:
     gold: Columns
     predicted: Columns
     paths: Paths
-    pairs: Pairs
+    pairs: MatchedRows
     comments: int
 
     def tally(self, right: Verdicts, gold: Verdicts | None = None, predicted: Verdicts | None = None) -> Tally:
-        """Pairs that are right, predicted and gold segments: of all, or of those chosen on either side."""
+        """MatchedRows that are right, predicted and gold segments: of all, or of those chosen on either side."""
         if gold is None or predicted is None:
             return Tally(int(right.sum()), self.predicted.size, self.gold.size)
         chosen = right & gold[self.pairs.gold] & predicted[self.pairs.predicted]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -32,6 +34,9 @@ FAULTS: Final[dict[str, str]] = {
 Faults = dict[str, list[str]]
 """Of each kind of fault, what has it: a comment's id, or an id and a segment's index."""
 
+JsonObject = dict[str, Any]
+"""An object of a file's line, of which nothing but its being one is known."""
+
 _FIELDS: Final = {"id", "comment", "segments", "checkpoint", "taxonomy", "needs_review", "residue", "metadata"}
 
 
@@ -43,6 +48,14 @@ class Segment(NamedTuple):
     path: LabelPath
     emotion: str
     confidence: Mapping[str, float] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class FaultCount:
+    """How many have a fault, and which."""
+
+    count: int
+    names: list[str]
 
 
 class Prediction(NamedTuple):
@@ -59,16 +72,16 @@ class Predictions(NamedTuple):
     faults: Faults
 
 
-class Row(NamedTuple):
-    """A line of a predictions file; what the line does not tell is None."""
+class PredictionRow(NamedTuple):
+    """A line of a predictions file; what the line does not say is None."""
 
     where: str
     id: str
     comment: str | None
     taxonomy: str | None
-    segments: list[dict[str, Any]]
+    segments: list[JsonObject]
     checkpoint: str | None = None
-    residue: list[dict[str, Any]] | None = None
+    residue: list[JsonObject] | None = None
 
 
 def read_gold(file: Path) -> list[LabelledComment]:
@@ -103,13 +116,13 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def match(rows: Iterable[Row], gold: Sequence[LabelledComment], taxonomy: Taxonomy | None) -> Predictions:
+def match(rows: Iterable[PredictionRow], gold: Sequence[LabelledComment], taxonomy: Taxonomy | None) -> Predictions:
     """Rows in any order, brought into the gold's."""
     faults: Faults = {kind: [] for kind in FAULTS}
-    found: dict[str, Row] = {}
-    wanted = {comment.id for comment in gold}
+    found: dict[str, PredictionRow] = {}
+    expected = {comment.id for comment in gold}
     for row in rows:
-        if row.id not in wanted:
+        if row.id not in expected:
             faults["extra"].append(row.id)
         elif row.id in found:
             faults["repeated"].append(row.id)
@@ -130,7 +143,7 @@ def match(rows: Iterable[Row], gold: Sequence[LabelledComment], taxonomy: Taxono
     return Predictions(predictions, {kind: names for kind, names in faults.items() if names})
 
 
-def told(faults: Faults, shown: int = 3) -> list[str]:
+def described(faults: Faults, shown: int = 3) -> list[str]:
     """A line for each kind of fault: how many, how they are scored, and the first of them."""
     return [
         f"{len(names)} {FAULTS[kind]} ({', '.join(names[:shown])}{', ...' * (len(names) > shown)})"
@@ -138,14 +151,32 @@ def told(faults: Faults, shown: int = 3) -> list[str]:
     ]
 
 
-def read_rows(file: Path) -> Iterator[Row]:
+def unmatched(file: Path, gold: Sequence[PredictionRow], predicted: Sequence[PredictionRow]) -> Faults:
+    """What one side has and the other has not, by id. Raises DataInvalid where the gold (of `file`) has an id twice."""
+    ids, found = (Counter(row.id for row in rows) for rows in (gold, predicted))
+    if not ids or max(ids.values()) > 1:
+        raise DataInvalid(f"{file}: " + (f"the id {ids.most_common(1)[0][0]!r} stands twice" if ids else "no comments"))
+    faults = {
+        "missing": [id_ for id_ in ids if id_ not in found],
+        "extra": [id_ for id_ in found if id_ not in ids],
+        "repeated": [id_ for id_, count in found.items() for _ in range(count - 1)],
+    }
+    return {kind: names for kind, names in faults.items() if names}
+
+
+def counted(faults: Faults) -> dict[str, FaultCount]:
+    """Of each kind of fault."""
+    return {kind: FaultCount(len(names), names) for kind, names in faults.items()}
+
+
+def read_rows(file: Path) -> Iterator[PredictionRow]:
     """Lines of our predictions or of the service's answers. Raises DataInvalid with file, line and field."""
     for number, line in numbered(file):
         if line.strip():
             yield _row(f"{file}:{number}", line)
 
 
-def _row(where: str, line: str) -> Row:
+def _row(where: str, line: str) -> PredictionRow:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -154,16 +185,16 @@ def _row(where: str, line: str) -> Row:
         raise DataInvalid(f"{where}: not an object with id and segments")
     if unknown := row.keys() - _FIELDS:
         raise DataInvalid(f"{where}: the field {min(unknown)!r} is unknown")
-    for name, kind, said in [("id", str, "text"), ("segments", list, "a list")]:
+    for name, kind, description in [("id", str, "text"), ("segments", list, "a list")]:
         if not isinstance(row.get(name), kind):
-            raise DataInvalid(f"{where}: the field {name!r} is missing or not {said}")
+            raise DataInvalid(f"{where}: the field {name!r} is missing or not {description}")
     for name in ("comment", "taxonomy", "checkpoint"):
         if not isinstance(row.get(name), str | None):
             raise DataInvalid(f"{where}: the field {name!r} is not text")
     _check_parts(where, "segments", row["segments"])
     _check_parts(where, "residue", row.get("residue"))
-    told = {name: row.get(name) for name in ("comment", "taxonomy", "checkpoint", "residue")}
-    return Row(where, row["id"], segments=row["segments"], **told)
+    optional = {name: row.get(name) for name in ("comment", "taxonomy", "checkpoint", "residue")}
+    return PredictionRow(where, row["id"], segments=row["segments"], **optional)
 
 
 def _check_parts(where: str, name: str, parts: Any) -> None:
@@ -174,14 +205,14 @@ def _check_parts(where: str, name: str, parts: Any) -> None:
             raise DataInvalid(f"{where}: {name}[{index}] is not an object")
 
 
-def _check_row(row: Row, gold: LabelledComment, taxonomy: Taxonomy | None, faults: Faults) -> None:
+def _check_row(row: PredictionRow, gold: LabelledComment, taxonomy: Taxonomy | None, faults: Faults) -> None:
     if row.comment is not None and row.comment != gold.comment:
         faults["other_comment"].append(row.id)
     if taxonomy and row.taxonomy is not None and row.taxonomy != taxonomy.version:
         faults["other_taxonomy"].append(row.id)
 
 
-def _segments(row: Row, comment: str, taxonomy: Taxonomy | None, faults: Faults) -> Iterator[Segment]:
+def _segments(row: PredictionRow, comment: str, taxonomy: Taxonomy | None, faults: Faults) -> Iterator[Segment]:
     places = _Places(comment)
 
     def note(kind: str, index: int) -> None:

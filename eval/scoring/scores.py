@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import numpy as np
 from sklearn.metrics import f1_score, precision_recall_fscore_support
@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support
 from eval.scoring.align import overlapping, shared
 from eval.scoring.columns import Columns, Numbers
 from eval.scoring.matched import Matched, Predicted, Verdicts, matched
-from eval.scoring.tally import Tally, f1_interval
+from eval.scoring.tally import Rates, Tally, f1_interval
 from taxonomy.comments import LabelledComment
 from taxonomy.labels import EMOTIONS, LEVELS, LabelPath
 from taxonomy.tree import Taxonomy
@@ -23,21 +23,13 @@ NOBODY: Final = -1
 """The label of a segment that is not there."""
 
 
-class Rates(NamedTuple):
-    """Averaged over labels; None where nothing was predicted, where nothing is gold, where neither."""
-
-    precision: float | None
-    recall: float | None
-    f1: float | None
-
-
 @dataclass(frozen=True)
 class Scores:
     """Micro tallies by name; what could not be scored is None.
 
-    levels: L1 down to the leaf: the whole path to that level is right on an aligned segment. span: the alignment
-    alone; strict where the bounds are equal. emotion: right emotions among aligned segments. tail, groups, teams:
-    by training frequency of the leaf, by group of the comment, by team.
+    levels: L1 down to the leaf: the whole path to that level is right on an aligned segment. macro, weighted: of
+    leaves, averaged over labels. span: the alignment alone; strict where the bounds are equal. emotion: right emotions
+    among aligned segments. tail, groups, teams: by training frequency of the leaf, by group of the comment, by team.
     """
 
     levels: dict[str, Tally]
@@ -62,17 +54,18 @@ class Scores:
         return list(self.levels.values())[-1]
 
     def as_json(self) -> dict[str, Any]:
+        """As commands print it and manifests keep it."""
         return {
             "leaf": {
-                "micro": self.leaf.as_json(),
-                "macro": self.macro._asdict(),
-                "weighted": self.weighted._asdict(),
+                "micro": asdict(self.leaf.rates),
+                "macro": asdict(self.macro),
+                "weighted": asdict(self.weighted),
                 "f1_95": self.leaf_interval and list(self.leaf_interval),
             },
-            "levels": {name: tally.as_json() for name, tally in self.levels.items()},
-            "hierarchical": self.hierarchical.as_json() | {"lca_depth": self.lca_depth},
-            "label_set": self.label_set.as_json(),
-            "span": {"strict": self.span_strict.as_json(), "partial": self.span.as_json()},
+            "levels": {name: asdict(tally.rates) for name, tally in self.levels.items()},
+            "hierarchical": asdict(self.hierarchical.rates) | {"lca_depth": self.lca_depth},
+            "label_set": asdict(self.label_set.rates),
+            "span": {"strict": asdict(self.span_strict.rates), "partial": asdict(self.span.rates)},
             "coverage": self.coverage,
             "verbatim": self.verbatim,
             "emotion": {"macro_f1": self.emotion_macro_f1, "accuracy": self.emotion.recall},
@@ -83,11 +76,11 @@ class Scores:
         }
 
 
-def _parts(tallies: Mapping[str, Tally]) -> dict[str, Any]:
-    return {name: tally.as_json() | {"segments": tally.gold} for name, tally in tallies.items()}
+def _parts(tallies: Mapping[str, Tally]) -> dict[str, dict[str, float | None]]:
+    return {name: asdict(tally.rates) | {"segments": tally.gold} for name, tally in tallies.items()}
 
 
-def _routing(teams: Mapping[str, Tally]) -> dict[str, Any]:
+def _routing(teams: Mapping[str, Tally]) -> dict[str, object]:
     each = {name: {"accuracy": tally.recall, "segments": tally.gold} for name, tally in teams.items()}
     return {"accuracy": sum(teams.values(), Tally(0, 0, 0)).recall, "teams": each}
 

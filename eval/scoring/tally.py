@@ -14,6 +14,15 @@ DRAWS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """None where nothing was predicted, where nothing is gold, where neither."""
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """Right ones, predicted ones, gold ones; P, R and F1 follow. A rate over nothing is None, never 0."""
 
@@ -37,8 +46,9 @@ class Tally:
     def __add__(self, other: Tally) -> Tally:
         return Tally(self.right + other.right, self.predicted + other.predicted, self.gold + other.gold)
 
-    def as_json(self) -> dict[str, float | None]:
-        return {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+    @property
+    def rates(self) -> Rates:
+        return Rates(self.precision, self.recall, self.f1)
 
 
 def resampled(counts: Numbers, draws: int = DRAWS, seed: int = 0) -> Numbers:

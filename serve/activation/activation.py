@@ -9,25 +9,27 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from opentelemetry.trace import get_current_span
+from opentelemetry.trace import Tracer, get_current_span
 
 from serve.activation.phases import LIMITS_S, Phase, followed
 from serve.activation.proof import verify
 from serve.activation.strategy import Strategy
 from serve.registry.registry import Registry
 from serve.routing.active import Active
-from serve.routing.pair import Pair, pair_of
+from serve.routing.loading import pair_of
+from serve.routing.pair import Pair
 from serve.routing.router import Router
+from serve.telemetry.activation_metrics import ActivationMetrics
 from serve.telemetry.metrics import SPAN
-from serve.telemetry.traces import span
+from serve.telemetry.traces import NO_TRACER, span
 from taxonomy.checkpoint.fingerprint import Fingerprint
 from taxonomy.errors import ActivationFailed, ActivationRefused, TrialEnded
 from taxonomy.labels import CheckpointId
 
 log = logging.getLogger(__name__)
-Try = Callable[[Router], Awaitable[None]]
+RunTrial = Callable[[Router], Awaitable[None]]
 """Tries a candidate out on traffic; returns when it is to be the active one, raises TrialEnded when it is not."""
 
 
@@ -45,13 +47,13 @@ class ActivationRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """An activation, under way or over. before: what served when it began. broke_off: where it ended, and why.
+class Activation:
+    """One activation, under way or over. before: what served when it began. broke_off: where it ended, and why.
 
     stopped: its trial was ended on purpose, by a person or by the policy.
     """
 
-    wish: ActivationRequest
+    request: ActivationRequest
     before: CheckpointId
     outcome: Literal["under way", "active", "failed", "stopped"] = "under way"
     checkpoint: CheckpointId | None = None
@@ -66,7 +68,10 @@ class _Target(NamedTuple):
 
 
 class Activator:
-    """Activates one version of the registry at a time. Whatever fails before the shift leaves the old pair serving."""
+    """Activates one checkpoint of the registry at a time. What fails before the shift leaves the old pair serving.
+
+    phase: where it is now. activation: the one under way, or the last.
+    """
 
     def __init__(
         self,
@@ -74,42 +79,85 @@ class Activator:
         registry: Registry,
         strategy: Strategy,
         cache: Path,
+        metrics: ActivationMetrics,
+        *,
         limits_s: Mapping[Phase, float] = LIMITS_S,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self.active = active
         self.registry = registry
         self.phase = Phase.IDLE
-        self.report: Report | None = None
+        self.activation: Activation | None = None
         self._strategy = strategy
         self._cache = cache
-        self._tracer = active.metrics.tracer
+        self._metrics = metrics
+        self._tracer = tracer
         self._limits_s = limits_s
+        self._registry_active: CheckpointId | None = None
+        metrics.watch_skew(lambda: self.is_skewed)
+
+    @property
+    def serving(self) -> Pair:
+        """The pair that answers here."""
+        return self.active.router.pair
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no activation is under way."""
+        return self.phase is Phase.IDLE
+
+    @property
+    def pauses(self) -> bool:
+        """Whether there is one engine, which cannot answer with two pairs."""
+        return self._strategy.pauses
+
+    @property
+    def is_skewed(self) -> bool:
+        """Whether the registry, as it was read last, says that another checkpoint should serve here."""
+        return self._registry_active is not None and self._registry_active != self.serving.checkpoint
+
+    def note_registry(self, active: CheckpointId | None) -> None:
+        """What is active there, as it was just read or written."""
+        self._registry_active = active
+        self._metrics.registry_active(active)
+
+    def check_idle(self) -> None:
+        """Raises ActivationRefused while an activation is under way."""
+        if not self.is_idle:
+            current = self._current
+            under_way = current.checkpoint or current.request.checkpoint or "a rollback"
+            remedy = "promote or stop it first" if self.phase is Phase.TRYING else "wait for its end"
+            raise ActivationRefused(f"{under_way} is being activated ({self.phase}); {remedy}")
 
     async def activate(
-        self, wish: ActivationRequest, checked: asyncio.Event | None = None, trial: Try | None = None
-    ) -> Report:
+        self, request: ActivationRequest, checked: asyncio.Event | None = None, trial: RunTrial | None = None
+    ) -> Activation:
         """All the way. `checked` is set when nothing speaks against it any more and loading begins.
 
-        With a trial the verified engine is tried out before it takes all traffic. Raises ActivationRefused, ActivationFailed,
-        CheckpointUnknown, CheckpointInvalid, RegistryFailed, EngineFailed or TrialEnded; then the old pair serves as
-        before.
+        With a trial the verified engine is tried out before it takes all traffic. Raises ActivationRefused,
+        ActivationFailed, CheckpointUnknown, CheckpointInvalid, RegistryFailed, EngineFailed or TrialEnded; then the old
+        pair serves as before.
         """
-        self._begin(wish)
+        self.check_idle()
+        self.activation = Activation(request, self.serving.checkpoint)
         with span(self._tracer, "activation"):
             try:
-                return await self._activated(wish, checked, trial)
+                return await self._activated(request, checked, trial)
             finally:
-                told = {"checkpoint": self.report.checkpoint, "outcome": self.report.outcome} if self.report else {}
-                get_current_span().set_attributes({f"{SPAN}{name}": value for name, value in told.items() if value})
+                result = self._current
+                attributes = {"checkpoint": result.checkpoint, "outcome": result.outcome}
+                get_current_span().set_attributes({f"{SPAN}{key}": value for key, value in attributes.items() if value})
 
-    async def _activated(self, wish: ActivationRequest, checked: asyncio.Event | None, trial: Try | None) -> Report:
+    async def _activated(
+        self, request: ActivationRequest, checked: asyncio.Event | None, trial: RunTrial | None
+    ) -> Activation:
         new: Router | None = None
         try:
             async with self._in(Phase.RESOLVING):
-                target = await asyncio.to_thread(self._resolved, wish)
-            self._note(checkpoint=target.checkpoint)
+                target = await asyncio.to_thread(self._resolved, request)
+            self.activation = replace(self._current, checkpoint=target.checkpoint)
             async with self._in(Phase.CHECKING):
-                pair, fingerprint = await asyncio.to_thread(self._checked, target, wish)
+                pair, fingerprint = await asyncio.to_thread(self._checked, target, request)
             if checked:
                 checked.set()
             if self._strategy.pauses:
@@ -125,73 +173,56 @@ class Activator:
                 async with self._in(Phase.TRYING):
                     await trial(new)
             async with self._in(Phase.SHIFTING):
-                await asyncio.to_thread(self._recorded, target, wish)
+                await asyncio.to_thread(self._record, target, request)
                 old = self.active.shift(new)
         except BaseException as error:
             await self._return(new, error)
             raise
         return await self._retire(old)
 
-    def _begin(self, wish: ActivationRequest) -> None:
-        self.check_idle()
-        self.report = Report(wish, self.active.router.pair.checkpoint)
-
-    @property
-    def pauses(self) -> bool:
-        """Whether there is one engine, which cannot answer with two pairs."""
-        return self._strategy.pauses
-
-    def check_idle(self) -> None:
-        """Raises ActivationRefused while an activation is under way."""
-        if self.phase is not Phase.IDLE:
-            under_way = self.report and (self.report.checkpoint or self.report.wish.checkpoint or "a rollback")
-            remedy = "promote or stop it first" if self.phase is Phase.TRYING else "wait for its end"
-            raise ActivationRefused(f"{under_way} is being activated ({self.phase}); {remedy}")
-
-    def _resolved(self, wish: ActivationRequest) -> _Target:
+    def _resolved(self, request: ActivationRequest) -> _Target:
         now = self.registry.read()
-        checkpoint = wish.checkpoint or now.before
+        checkpoint = request.checkpoint or now.before
         now.get(checkpoint)
-        if checkpoint == now.active == self.active.router.pair.checkpoint:
+        if checkpoint == now.active == self.serving.checkpoint:
             raise ActivationRefused(f"{checkpoint} is active already")
-        if wish.follows and checkpoint != now.active:
+        if request.follows and checkpoint != now.active:
             raise ActivationRefused(f"{now.active} became active meanwhile, instead of {checkpoint}")
         return _Target(checkpoint, now.active)
 
-    def _checked(self, target: _Target, wish: ActivationRequest) -> tuple[Pair, Fingerprint]:
-        fingerprint = self.registry.may_serve(target.checkpoint, wish.without_gate)
+    def _checked(self, target: _Target, request: ActivationRequest) -> tuple[Pair, Fingerprint]:
+        fingerprint = self.registry.may_serve(target.checkpoint, request.without_gate)
         taxonomy = self.registry.taxonomy(target.checkpoint)
         with self.registry.reached():
             pair = pair_of(str(self.registry.folder(target.checkpoint)), taxonomy, self._cache)
             self._strategy.check(pair)
         return pair, fingerprint
 
-    def _recorded(self, target: _Target, wish: ActivationRequest) -> None:
+    def _record(self, target: _Target, request: ActivationRequest) -> None:
         if target.checkpoint == target.instead_of:
             self.registry.confirm(target.checkpoint)
-        elif wish.checkpoint is None:
-            self.registry.roll_back(target.checkpoint, target.instead_of, wish.by)
+        elif request.checkpoint is None:
+            self.registry.roll_back(target.checkpoint, target.instead_of, request.by)
         else:
-            self.registry.activate(target.checkpoint, target.instead_of, wish.by, wish.without_gate)
-        self.active.metrics.swaps.registry_says(target.checkpoint)
+            self.registry.activate(target.checkpoint, target.instead_of, request.by, request.without_gate)
+        self.note_registry(target.checkpoint)
 
     async def _return(self, new: Router | None, error: BaseException) -> None:
         """The old pair answers as before; what there is of the new one is taken down."""
         reason = str(error) or ("the service stops" if isinstance(error, asyncio.CancelledError) else repr(error))
-        serving = self.active.router.pair.checkpoint
-        outcome = "stopped" if isinstance(error, TrialEnded) else "failed"
-        self._note(outcome=outcome, broke_off=self.phase, reason=reason)
+        outcome: Literal["stopped", "failed"] = "stopped" if isinstance(error, TrialEnded) else "failed"
+        self.activation = replace(self._current, outcome=outcome, broke_off=self.phase, reason=reason)
         level = logging.ERROR if outcome == "failed" else logging.WARNING
-        log.log(level, "activation %s while %s: %s; %s stays", outcome, self.phase, reason, serving)
-        self.active.metrics.swaps.ended(outcome, self.phase)
-        self._go(Phase.RETURNING)
+        log.log(level, "activation %s while %s: %s; %s stays", outcome, self.phase, reason, self.serving.checkpoint)
+        self._metrics.ended(outcome, self.phase)
+        self._enter(Phase.RETURNING)
         if new:
-            await self._emptied(new)
-        if fault := await self._ended(self._strategy.undo(new)):
-            self._note(reason=f"{reason}; then {fault}")
-        self._go(Phase.IDLE)
+            await self._drain_candidate(new)
+        if fault := await self._fault_of(self._strategy.undo(new)):
+            self.activation = replace(self._current, reason=f"{reason}; then {fault}")
+        self._enter(Phase.IDLE)
 
-    async def _emptied(self, candidate: Router) -> None:
+    async def _drain_candidate(self, candidate: Router) -> None:
         """What a trial sent to the candidate ends there, or is cut off when the time is over."""
         try:
             async with asyncio.timeout(self._limits_s[self.phase]):
@@ -199,7 +230,7 @@ class Activator:
         except TimeoutError:
             log.warning("%d requests on %s are cut off", self.active.running(candidate), candidate.pair.checkpoint)
 
-    async def _retire(self, old: Router) -> Report:
+    async def _retire(self, old: Router) -> Activation:
         """The new pair serves. What still runs on the old one ends there, or is cut off when the time is over."""
         try:
             async with self._in(Phase.DRAINING):
@@ -207,14 +238,15 @@ class Activator:
         except ActivationFailed as error:
             log.warning("%s; %d requests on %s are cut off", error, self.active.running(old), old.pair.checkpoint)
         finally:
-            self._go(Phase.RETIRING)
-            await self._ended(self._strategy.retire(old))
-            self.active.metrics.swaps.ended("active", self.phase)
-            self._go(Phase.IDLE)
-        return self._note(outcome="active")
+            self._enter(Phase.RETIRING)
+            await self._fault_of(self._strategy.retire(old))
+            self._metrics.ended("active", self.phase)
+            self._enter(Phase.IDLE)
+        self.activation = replace(self._current, outcome="active")
+        return self.activation
 
-    async def _ended(self, work: Awaitable[None]) -> str:
-        """What was at fault, for an activation must come to its end: an engine that was killed fails as it likes."""
+    async def _fault_of(self, work: Awaitable[None]) -> str:
+        """What went wrong, for an activation must come to its end: an engine that was killed fails as it likes."""
         try:
             with span(self._tracer, self.phase):
                 async with asyncio.timeout(self._limits_s[self.phase]):
@@ -227,7 +259,7 @@ class Activator:
     @asynccontextmanager
     async def _in(self, phase: Phase) -> AsyncIterator[None]:
         """Raises ActivationFailed when the phase's time is over."""
-        self._go(phase)
+        self._enter(phase)
         started = time.monotonic()
         limit = self._limits_s[phase]
         try:
@@ -239,19 +271,16 @@ class Activator:
                 raise ActivationFailed(f"{phase} took longer than {limit:g} s") from error
             raise
         finally:
-            self._took(phase, time.monotonic() - started)
+            seconds = {**self._current.seconds, phase: round(time.monotonic() - started, 3)}
+            self.activation = replace(self._current, seconds=seconds)
 
-    def _go(self, phase: Phase) -> None:
+    def _enter(self, phase: Phase) -> None:
         self.phase = followed(self.phase, phase)
-        self.active.metrics.swaps.went(phase)
+        self._metrics.entered(phase)
         log.info("activation: %s", phase)
 
-    def _took(self, phase: Phase, seconds: float) -> None:
-        before = self.report.seconds if self.report else {}
-        self._note(seconds={**before, phase: round(seconds, 3)})
-
-    def _note(self, **changed: Any) -> Report:
-        if self.report is None:
+    @property
+    def _current(self) -> Activation:
+        if self.activation is None:
             raise ValueError("no activation has begun")
-        self.report = replace(self.report, **changed)
-        return self.report
+        return self.activation

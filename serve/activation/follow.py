@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from serve.activation.activation import ActivationRequest
 from serve.activation.phases import Phase
 from serve.activation.replica import Replica
-from serve.trials.trial import Word
+from serve.telemetry.activation_metrics import ActivationMetrics
+from serve.trials.trial import TrialEnding
 from taxonomy.errors import LeaseHeld, RegistryFailed, RouteFeedbackError
 from taxonomy.labels import CheckpointId
 
@@ -21,14 +21,20 @@ LONGEST_WAIT_S: Final = 600.0
 
 
 class Follower:
-    """Watches the registry for one replica. A version that fails is tried again, each time after twice the wait."""
+    """Watches the registry for one replica. A checkpoint that fails is tried again, each time after twice the wait."""
 
-    def __init__(self, replica: Replica, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        metrics: ActivationMetrics,
+        every_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`every_s`: seconds between two looks, on average: each wait is drawn; replicas should not look at once."""
         self._replica = replica
         self._every_s = every_s
         self._clock = clock
-        self._metrics = replica.swap.active.metrics.swaps
+        self._metrics = metrics
         self._failing: CheckpointId | None = None
         self._wait_s = self._not_before = 0.0
 
@@ -40,30 +46,29 @@ class Follower:
 
     async def look(self) -> None:
         """Once: read what is active, and activate it here where it is another. Says what fails in the log."""
-        swap = self._replica.swap
-        serving = swap.active.router
+        serving = self._replica.serving
         try:
-            active = (await asyncio.to_thread(swap.registry.read)).active
-            await asyncio.to_thread(self._replica.lease.look)
+            active = (await self._replica.registry_state()).active
+            await self._replica.lease_holder()  # looking now and then is how a holder's death is seen
         except RegistryFailed as error:
-            self._metrics.reads["failed"].inc()
+            self._metrics.registry_read("failed")
             log.warning("what is active cannot be read; this replica serves on: %s", error)
             return
-        self._metrics.reads["read"].inc()
-        if swap.phase is Phase.SHIFTING or swap.active.router is not serving:
+        self._metrics.registry_read("read")
+        if self._replica.phase is Phase.SHIFTING or self._replica.serving is not serving:
             return  # it may have been read before this replica's own shift was written
-        self._metrics.registry_says(active)
-        if active and self._metrics.is_skewed:
+        self._replica.note_registry(active)
+        if active and self._replica.is_skewed:
             await self._follow(active)
 
     async def _follow(self, active: CheckpointId) -> None:
         trial = self._replica.trial
         if trial and not trial.is_ending:
-            trial.end(Word("stopped", "follower", f"{active} became active meanwhile"))
-        if self._replica.swap.phase is not Phase.IDLE or self._has_to_wait(active):
+            trial.end(TrialEnding("stopped", "follower", f"{active} became active meanwhile"))
+        if not self._replica.is_idle or self._has_to_wait(active):
             return
         try:
-            await self._replica.activate(ActivationRequest(active, f"follower at {self._replica.name}", follows=True))
+            await self._replica.follow(active)
         except LeaseHeld as error:
             log.info("%s is followed later: %s", active, error)
         except RouteFeedbackError as error:

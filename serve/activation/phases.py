@@ -49,6 +49,14 @@ NEXT: Final[Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
 )
 
 
+ENDS: Final = (
+    ("active", Phase.RETIRING),
+    ("stopped", Phase.TRYING),
+    *(("failed", phase) for phase in Phase if Phase.RETURNING in NEXT[phase]),
+)
+"""How an activation ends, and in which phase."""
+
+
 def followed(old: Phase, new: Phase) -> Phase:
     """The new phase. Raises ValueError where the table has no such arrow."""
     if new not in NEXT[old]:

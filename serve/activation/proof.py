@@ -26,8 +26,8 @@ PROBES: Final = (
 )
 LEAST_PROBES: Final = 4
 
-# The one place for these numbers; what was measured is in docs/swap.md. Float32 repeats to 1.1e-6 in whatever batch.
-# In bfloat16 rounding itself moved a log-probability by 0.038.
+# The one place for these numbers; what was measured is in docs/activation.md. Float32 repeats to 1.1e-6 in any batch;
+# in bfloat16 rounding itself moved a log-probability by 0.038.
 _EXACT: Final[Mapping[str, float]] = MappingProxyType({"float32": 1e-3})
 _WIDE: Final = 5e-2
 """Of 16 bits, and between two kinds: another device, or another dtype."""
@@ -83,7 +83,7 @@ async def verify(router: Router, fingerprint: Fingerprint) -> float:
 
 async def _probed(router: Router, comment: str) -> Probe:
     task, decoded = await router.decoded(comment)
-    asked = _hash([task.prompt, task.spelt])
+    asked = _hash([task.prompt, task.chunk_tokens])
     return Probe(comment=comment, asked=asked, tokens=decoded.tokens, logprobs=decoded.logprobs)
 
 

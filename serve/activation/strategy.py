@@ -22,8 +22,8 @@ Load = Callable[[Pair], Awaitable[Router]]
 class Strategy(Protocol):
     """How an activation comes by the new pair's engine, and what becomes of that or of the old one.
 
-    pauses: new requests wait, and those under way end, before `load` is called. check: raises ActivationRefused where it
-    cannot be done this way. load: raises EngineFailed, and frees what it began where it is cancelled. undo: the old
+    pauses: new requests wait, and those under way end, before `load` is called. check: raises ActivationRefused where
+    it cannot be done this way. load: raises EngineFailed, and frees what it began where it is cancelled. undo: the old
     pair answers as before, or raises ActivationFailed where it cannot any more. retire: nothing runs on the old pair.
     """
 
@@ -68,27 +68,27 @@ class InPlace:
     def __init__(self, active: Active, registry: Registry) -> None:
         self._active = active
         self._registry = registry
-        self._proof: Fingerprint | None = None
+        self._old_fingerprint: Fingerprint | None = None
         self._altered = False
 
     def check(self, new: Pair) -> None:
         old = self._active.router.pair
         # Read before anything is altered: the registry may be gone when the old weights have to be proven.
-        self._proof = self._proof_of(old)
-        if self._proof is None:
+        self._old_fingerprint = self._fingerprint_of(old)
+        if self._old_fingerprint is None:
             raise ActivationRefused(
                 f"{old.checkpoint}, which serves, has no fingerprint: nothing could prove the way back"
             )
-        if new.adapter:
+        if new.model.adapter:
             raise ActivationRefused(f"{new.checkpoint} is an adapter; not in place")
-        if new.automaton_file != old.automaton_file:
+        if new.model.automaton_file != old.model.automaton_file:
             raise ActivationRefused(
                 f"{new.checkpoint} has another taxonomy or tokenizer than what serves; not in place"
             )
         if _config(new) != _config(old):
             raise ActivationRefused(f"{new.checkpoint} has another config.json than what serves; not in place")
 
-    def _proof_of(self, old: Pair) -> Fingerprint | None:
+    def _fingerprint_of(self, old: Pair) -> Fingerprint | None:
         try:
             return self._registry.manifest(old.checkpoint).fingerprint
         except CheckpointUnknown:
@@ -100,16 +100,16 @@ class InPlace:
 
     async def undo(self, new: Router | None) -> None:  # noqa: ARG002 (it has no engine of its own)
         try:
-            if self._altered and self._proof:
-                await self._restored(self._active.router, self._proof)
+            if self._altered and self._old_fingerprint:
+                await self._restored(self._active.router, self._old_fingerprint)
         finally:
             self._altered = False
             self._active.resume()
 
-    async def _restored(self, old: Router, proof: Fingerprint) -> None:
+    async def _restored(self, old: Router, fingerprint: Fingerprint) -> None:
         try:
             await old.reloaded(old.pair)
-            await verify(old, proof)
+            await verify(old, fingerprint)
         except BaseException as error:
             # Of unknown weights nothing may be served: the service ends, and starts anew on the active pair.
             await old.close()
@@ -124,4 +124,4 @@ class InPlace:
 
 
 def _config(pair: Pair) -> bytes:
-    return (Path(pair.model) / "config.json").read_bytes()
+    return (Path(pair.model.path) / "config.json").read_bytes()

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from serve.routing.pair import Pair
+from serve.engine.model import Model
 from taxonomy.errors import EngineFailed
 from taxonomy.language.automaton import Automaton
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One comment to decode: the prompt's tokens, the comment's chunks, and their tokens as an answer spells them."""
+    """One comment to decode: the prompt's tokens, the comment's chunks, and their tokens as they stand in an answer."""
 
     request_id: str
     prompt: tuple[int, ...]
     chunks: tuple[str, ...]
-    spelt: tuple[tuple[int, ...], ...]
+    chunk_tokens: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class Decoded:
 class Engine(Protocol):
     """Decodes tasks greedily, as many at once as it is given.
 
-    `decode` raises EngineFailed; cancelling it frees what the task held. `reload` takes the weights of another pair of
-    the same taxonomy and architecture, while nothing is decoded; where it raises EngineFailed, the engine has neither
-    one's. Where it carries another pair (the same weights with another adapter or none), `beside` gives an engine that
-    decides by that pair and shares the memory, or raises EngineFailed; each is closed for itself. `close` may be called
-    twice. What is not alive will never decode again. kind: its device and dtype, such as cpu/float32; on them depends
-    how exactly log-probabilities repeat.
+    `decode` raises EngineFailed; cancelling it frees what the task held. `reload` takes the weights of another model of
+    the same automaton and architecture, while nothing is decoded; where it raises EngineFailed, the engine has neither
+    one's. Where it carries another model (the same weights with another adapter or none), `beside` gives an engine that
+    decides by that model and shares the memory, or raises EngineFailed; each is closed for itself. `close` may be
+    called twice. What is not alive will never decode again. kind: its device and dtype, such as cpu/float32; on them
+    depends how exactly log-probabilities repeat.
     """
 
     @property
@@ -54,32 +54,32 @@ class Engine(Protocol):
     @property
     def kind(self) -> str: ...
     async def decode(self, task: Task) -> Decoded: ...
-    async def reload(self, pair: Pair) -> None: ...
-    def carries(self, pair: Pair) -> bool: ...
-    async def beside(self, pair: Pair) -> Engine: ...
+    async def reload(self, model: Model) -> None: ...
+    def carries(self, model: Model) -> bool: ...
+    async def beside(self, model: Model) -> Engine: ...
     async def close(self) -> None: ...
 
 
 Choose = Callable[[tuple[int, ...]], tuple[int, float]]
 
 
-class SinglePair:
-    """What an engine says that decides by one pair for as long as it lives, and holds nothing to be freed."""
+class SingleModel:
+    """What an engine says that decides by one model for as long as it lives, and holds nothing to be freed."""
 
-    async def reload(self, pair: Pair) -> None:
-        raise EngineFailed(f"this engine cannot take the weights of {pair.checkpoint}")
+    async def reload(self, model: Model) -> None:
+        raise EngineFailed(f"this engine cannot take the weights of {model.checkpoint}")
 
-    def carries(self, pair: Pair) -> bool:  # noqa: ARG002
+    def carries(self, model: Model) -> bool:  # noqa: ARG002
         return False
 
-    async def beside(self, pair: Pair) -> Engine:
-        raise EngineFailed(f"this engine has no place for {pair.checkpoint}")
+    async def beside(self, model: Model) -> Engine:
+        raise EngineFailed(f"this engine has no place for {model.checkpoint}")
 
     async def close(self) -> None:
         """Nothing is held."""
 
 
-class ScriptedEngine(SinglePair):
+class ScriptedEngine(SingleModel):
     """An engine without a model: at every decision `choose` picks among the allowed tokens, with a log-probability."""
 
     kind = "scripted/float32"
@@ -90,7 +90,7 @@ class ScriptedEngine(SinglePair):
         self.is_alive = True
 
     async def decode(self, task: Task) -> Decoded:
-        walk = self._automaton.walk(task.spelt)
+        walk = self._automaton.walk(task.chunk_tokens)
         tokens, logprobs = [], []
         while not walk.is_done:
             token, logprob = self._choose(walk.allowed)
@@ -99,5 +99,5 @@ class ScriptedEngine(SinglePair):
             logprobs.append(logprob)
         return Decoded(tuple(tokens), tuple(logprobs))
 
-    async def reload(self, pair: Pair) -> None:
+    async def reload(self, model: Model) -> None:
         """It decides as before: it has no weights."""

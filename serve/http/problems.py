@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from serve.http.schemas import Problem
-from taxonomy.errors import CommentInvalid, RouteFeedbackError
+from serve.http.schemas import FieldError, Problem
+from serve.telemetry.outcomes import UNEXPECTED
+from taxonomy.errors import CommentInvalid, Overloaded, RequestInvalid, RouteFeedbackError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 1
-_PHRASES: Final = {status.phrase for status in HTTPStatus}
 log = logging.getLogger(__name__)
+
+
+class Kind(NamedTuple):
+    """What a problem is called: an URI for machines that resolve it, a code for all others, a title for people."""
+
+    type: str
+    code: str
+    title: str
 
 
 def install(app: FastAPI) -> None:
@@ -28,32 +36,33 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def problem(
-    request: Request, status: int, title: str, detail: str, *, field: str | None = None, retry_after: int | None = None
-) -> JSONResponse:
-    """A problem; `field` names what in the request is at fault, `retry_after` the seconds until it may succeed."""
-    errors = [{"field": field, "message": detail}] if field else []
-    return _response(request, status, title, detail, errors=errors, retry_after=retry_after)
+def kind_of(error: type[RouteFeedbackError]) -> Kind:
+    """What a problem of this error is called."""
+    return Kind(f"urn:route-feedback:{error.code.replace('_', '-')}", error.code, error.title)
+
+
+def _kind_of_status(status: HTTPStatus, code: str | None = None) -> Kind:
+    """A problem that says no more than its status does."""
+    return Kind("about:blank", code or status.name.lower(), status.phrase)
 
 
 def _response(
     request: Request,
     status: int,
-    title: str,
+    kind: Kind,
     detail: str,
     *,
-    errors: list[dict[str, str]],
+    errors: list[FieldError] | None = None,
     retry_after: int | None = None,
 ) -> JSONResponse:
-    kind = "about:blank" if title in _PHRASES else f"urn:route-feedback:{title.lower().replace(' ', '-')}"
+    """`errors` name what in the request is at fault, `retry_after` the seconds until it may succeed."""
     body = Problem(
-        type=kind,
-        title=title,
+        **kind._asdict(),
         status=status,
         detail=detail,
         request_id=request.state.request_id,
         retryable=retry_after is not None,
-        errors=errors,
+        errors=errors or [],
     )
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
@@ -62,31 +71,32 @@ def _response(
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RouteFeedbackError):
         raise error
-    field = "comment" if isinstance(error, CommentInvalid) else None
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s: %s", request.state.request_id, error)
-    retry_after = getattr(error, "retry_after", RETRY_AFTER_S) if error.retryable else None
-    return problem(request, error.status, error.title, str(error), field=field, retry_after=retry_after)
+    errors = [FieldError(field="comment", message=str(error))] if isinstance(error, CommentInvalid) else []
+    wait_s = error.retry_after if isinstance(error, Overloaded) else RETRY_AFTER_S
+    retry_after = wait_s if error.retryable else None
+    return _response(request, error.status, kind_of(type(error)), str(error), errors=errors, retry_after=retry_after)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    errors = []
-    for fault in error.errors():
-        path = ".".join(str(part) for part in fault["loc"][1:])
-        errors.append({"field": path or "body", "message": fault["msg"]})
-    detail = "; ".join(f"{e['field']}: {e['message']}" for e in errors)
-    return _response(request, 422, "Request invalid", detail, errors=errors)
+    errors = [
+        FieldError(field=".".join(map(str, fault["loc"][1:])) or "body", message=fault["msg"])
+        for fault in error.errors()
+    ]
+    detail = "; ".join(f"{fault.field}: {fault.message}" for fault in errors)
+    return _response(request, HTTPStatus.UNPROCESSABLE_ENTITY, kind_of(RequestInvalid), detail, errors=errors)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
-    return problem(request, error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail))
+    return _response(request, error.status_code, _kind_of_status(HTTPStatus(error.status_code)), str(error.detail))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("%s: unexpected", request.state.request_id, exc_info=error)
-    title = HTTPStatus.INTERNAL_SERVER_ERROR.phrase
-    return problem(request, 500, title, "an unexpected error; the log has it under this request_id")
+    kind = _kind_of_status(HTTPStatus(UNEXPECTED.status), UNEXPECTED.outcome)
+    return _response(request, UNEXPECTED.status, kind, "an unexpected error; the log has it under this request_id")

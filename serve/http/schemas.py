@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
@@ -11,10 +11,10 @@ from serve.routing.pair import Pair
 from taxonomy.labels import LEVELS
 from taxonomy.tree import Taxonomy
 
-EXAMPLE = "I bought it in May. The picture at night is blurry, and the parcel came two weeks late."
+EXAMPLE: Final = "I bought it in May. The picture at night is blurry, and the parcel came two weeks late."
 
 
-ANSWER_EXAMPLE: dict[str, Any] = {
+ANSWER_EXAMPLE: Final[dict[str, Any]] = {
     "id": "review-4711",
     "checkpoint": "ck_0123456789abcdef",
     "taxonomy": "tx_0123456789abcdef",
@@ -95,16 +95,44 @@ class RouteResponse(BaseModel):
     metadata: dict[str, str] = {}
 
 
+class LeafOut(BaseModel):
+    """One class of the taxonomy, and who works on it."""
+
+    L1: str
+    L2: str | None = None
+    L3: str | None = None
+    L4: str | None = None
+    description: str
+    team: str
+    workflow: str
+
+
+class TaxonomyResponse(BaseModel):
+    """The active taxonomy; `depth` levels lead to every leaf."""
+
+    version: str
+    depth: int
+    leaves: list[LeafOut]
+
+
+class FieldError(BaseModel):
+    """A field of the request, and what is wrong with it."""
+
+    field: str
+    message: str
+
+
 class Problem(BaseModel):
-    """RFC 9457. `errors` names the fields at fault, where the fault is in one."""
+    """RFC 9457. `code` tells the kinds apart; `errors` names the fields at fault, where the fault is in one."""
 
     type: str
+    code: str
     title: str
     status: int
     detail: str
-    request_id: str
-    retryable: bool
-    errors: list[dict[str, str]] = []
+    request_id: Annotated[str, Field(description="The `X-Request-Id` of the answer; the log has it too.")]
+    retryable: Annotated[bool, Field(description="Whether the same request may succeed later.")]
+    errors: list[FieldError] = []
 
 
 def response_of(answer: Answer, pair: Pair, id: str, metadata: dict[str, str]) -> RouteResponse:  # noqa: A002
@@ -134,11 +162,15 @@ def response_of(answer: Answer, pair: Pair, id: str, metadata: dict[str, str]) -
     )
 
 
-def taxonomy_json(taxonomy: Taxonomy) -> dict[str, Any]:
-    """`GET /v1/taxonomy`."""
+def taxonomy_response(taxonomy: Taxonomy) -> TaxonomyResponse:
+    """Every leaf with its scope, team and workflow."""
     leaves = [
-        dict(zip(LEVELS, leaf.path, strict=False))
-        | {"description": leaf.description, "team": leaf.team, "workflow": leaf.workflow}
+        LeafOut(
+            **dict(zip(LEVELS, leaf.path, strict=False)),
+            description=leaf.description,
+            team=leaf.team,
+            workflow=leaf.workflow,
+        )
         for leaf in taxonomy.leaves
     ]
-    return {"version": taxonomy.version, "depth": taxonomy.depth, "leaves": leaves}
+    return TaxonomyResponse(version=taxonomy.version, depth=taxonomy.depth, leaves=leaves)

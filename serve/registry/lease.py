@@ -1,10 +1,10 @@
 """One replica at a time: a lease in the registry, held while a checkpoint is loaded.
 
-Each term is a record of the registry, and the newest is the one that counts. Of two replicas that begin the same term
+Each term is a record of the registry, and the newest is the one that counts. Of two replicas that start the same term
 the second fails, as with a change of the journal. The holder rewrites its term every third of `seconds` with a higher
 beat. No clocks of two machines are compared: who wants the lease must have seen one and the same beat for `seconds` by
 its own monotonic clock before it takes a silent holder for dead. A holder that was only slow finds a newer term and
-says so in the log; what it has begun it ends, for what is active is decided by the journal alone, whoever holds the
+says so in the log; what it has started it ends, for what is active is decided by the journal alone, whoever holds the
 lease.
 """
 
@@ -54,7 +54,7 @@ class Lease:
         self._seconds = seconds
         self._clock = clock
         self._seen: _Seen | None = None
-        self._mine: Term | None = None
+        self._own_term: Term | None = None
 
     def look(self) -> str | None:
         """Who holds the lease, or seems to; None where it is free. Looking now and then is how a death is seen."""
@@ -70,7 +70,7 @@ class Lease:
         with self._registry.reached():
             if not self._store.create(Kind.LEASES, term.number, _text(term)):
                 raise self._held("another replica, which was faster")
-        self._mine = term
+        self._own_term = term
 
     def renew(self) -> bool:
         """Say that the holder lives. False where another has taken the lease."""
@@ -79,13 +79,13 @@ class Lease:
     def give_up(self) -> None:
         """Free it for the next."""
         self._rewrite(over=True)
-        self._mine = None
+        self._own_term = None
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Hold the lease meanwhile. Raises LeaseHeld."""
         await asyncio.to_thread(self.take)
-        beating = asyncio.create_task(self._beat())
+        beating = asyncio.create_task(self._keep_renewing())
         try:
             yield
         finally:
@@ -96,7 +96,7 @@ class Lease:
             except RegistryFailed as error:
                 log.warning("the lease is not given up, and free in %g s: %s", self._seconds, error)
 
-    async def _beat(self) -> None:
+    async def _keep_renewing(self) -> None:
         while True:
             await asyncio.sleep(self._seconds / 3)
             try:
@@ -114,12 +114,12 @@ class Lease:
         return not term.over and self._clock() - self._seen.at <= self._seconds
 
     def _rewrite(self, *, over: bool) -> bool:
-        mine, newest = self._mine, self._newest()
-        if mine is None or newest is None or newest.number != mine.number:
+        own, newest = self._own_term, self._newest()
+        if own is None or newest is None or newest.number != own.number:
             return False
-        self._mine = mine.model_copy(update={"beat": mine.beat + 1, "over": over})
+        self._own_term = own.model_copy(update={"beat": own.beat + 1, "over": over})
         with self._registry.reached():
-            self._store.rewrite(Kind.LEASES, mine.number, _text(self._mine))
+            self._store.rewrite(Kind.LEASES, own.number, _text(self._own_term))
         return True
 
     def _newest(self) -> Term | None:

@@ -1,7 +1,7 @@
 """A registry behind a URL: what fsspec reaches, such as an object store (`s3://`, `gs://`, `abfs://`).
 
 An object store has no rename. It can create an object only where there is none, which is all that a record needs; a
-version's manifest is written after its files. What is to be loaded is fetched into a cache first, and proven there.
+checkpoint's manifest is written after its files. What is to be loaded is fetched into a cache first, and proven there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 
 import fsspec
 
-from serve.registry.store import Directory, Kind, Store, file_of, taxonomy_file, version_file
+from serve.registry.store import Directory, Kind, Store, checkpoint_file, file_of, taxonomy_file
 from taxonomy.checkpoint.manifest import Manifest, parsed_manifest, publish, read_manifest, verify
 from taxonomy.errors import CallWrong, CheckpointInvalid
 from taxonomy.files import appeared
@@ -29,11 +29,14 @@ from taxonomy.tree import Taxonomy
 
 log = logging.getLogger(__name__)
 MARK: Final = "registry.json"
-"""An empty prefix and none are one: this object says that a registry was begun."""
+"""An empty prefix and none are one: this object says that a registry is there."""
 
 
 def store_at(place: str, cache: Path) -> Store:
-    """A directory's path, or a URL; `cache`: where versions are fetched to. Raises CallWrong."""
+    """A directory's path, or a URL that fsspec knows; then checkpoints are fetched into a folder of `cache`.
+
+    Raises CallWrong.
+    """
     protocol, found, path = place.partition("://")
     if not found:
         return Directory(Path(place))
@@ -44,7 +47,7 @@ def store_at(place: str, cache: Path) -> Store:
         files, root = fsspec.url_to_fs(place, use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise CallWrong(f"registry {place}: {error}") from error
-    return ObjectStore(place, files, root, cache)
+    return ObjectStore(place, files, root, cache / "checkpoints")
 
 
 class ObjectStore:
@@ -57,7 +60,7 @@ class ObjectStore:
         return self._url
 
     def exists(self) -> bool:
-        with self._reached(MARK):
+        with self._translated(MARK):
             return bool(self._fs.exists(self._at(MARK)))
 
     def begin(self) -> None:
@@ -65,7 +68,7 @@ class ObjectStore:
             self._write(MARK, json.dumps({"layout": 1}).encode())
 
     def numbers(self, kind: Kind) -> list[int]:
-        with self._reached(kind):
+        with self._translated(kind):
             try:
                 listed = self._fs.ls(self._at(kind), detail=False, refresh=True)
             except FileNotFoundError:
@@ -99,27 +102,27 @@ class ObjectStore:
             self._write(taxonomy_file(taxonomy.version), file.read_bytes())
 
     def manifest(self, checkpoint: CheckpointId) -> Manifest:
-        name = version_file(checkpoint)
+        name = checkpoint_file(checkpoint)
         return parsed_manifest(self._read(name), f"{self._url}/{name}")
 
     def put(self, folder: Path, manifest: Manifest) -> bool:
-        with self._reached(manifest.version):
-            if self._fs.exists(self._at(version_file(manifest.version))):
+        with self._translated(manifest.version):
+            if self._fs.exists(self._at(checkpoint_file(manifest.version))):
                 return False
             for name in manifest.files:
-                self._fs.put_file(str(folder / name), self._at(version_file(manifest.version, name)))
+                self._fs.put_file(str(folder / name), self._at(checkpoint_file(manifest.version, name)))
         self.check(folder, manifest)
         self.publish(manifest)
         return True
 
     def publish(self, manifest: Manifest) -> None:
-        self._write(version_file(manifest.version), f"{manifest.model_dump_json(indent=1)}\n".encode())
+        self._write(checkpoint_file(manifest.version), f"{manifest.model_dump_json(indent=1)}\n".encode())
 
     def check(self, folder: Path, manifest: Manifest) -> None:
-        """By their sizes: hashing would fetch them. Who loads the version hashes what was fetched."""
+        """By their sizes: hashing would fetch them. Who loads the checkpoint hashes what was fetched."""
         for name in manifest.files:
-            file = version_file(manifest.version, name)
-            with self._reached(file):
+            file = checkpoint_file(manifest.version, name)
+            with self._translated(file):
                 there, ours = self._fs.info(self._at(file))["size"], (folder / name).stat().st_size
             if there != ours:
                 raise CheckpointInvalid(
@@ -143,8 +146,8 @@ class ObjectStore:
     def _fetch(self, manifest: Manifest, folder: Path) -> None:
         log.info("fetching %s from %s", manifest.version, self._url)
         for name in manifest.files:
-            file = version_file(manifest.version, name)
-            with self._reached(file):
+            file = checkpoint_file(manifest.version, name)
+            with self._translated(file):
                 self._fs.get_file(self._at(file), str(folder / name))
         verify(folder, manifest)
         publish(folder, manifest)
@@ -156,11 +159,11 @@ class ObjectStore:
         try:
             return self._created(name, b"1") and not self._created(name, b"2")
         finally:
-            with self._reached(name):
+            with self._translated(name):
                 self._fs.rm_file(self._at(name))
 
     def _created(self, name: str, data: bytes) -> bool:
-        with self._reached(name):
+        with self._translated(name):
             try:
                 self._fs.pipe_file(self._at(name), data, mode="create")
             except OSError:
@@ -171,19 +174,19 @@ class ObjectStore:
         return True
 
     def _read(self, name: str) -> bytes:
-        with self._reached(name):
+        with self._translated(name):
             data: bytes = self._fs.cat_file(self._at(name))
         return data
 
     def _write(self, name: str, data: bytes) -> None:
-        with self._reached(name):
+        with self._translated(name):
             self._fs.pipe_file(self._at(name), data)
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
 
     @contextmanager
-    def _reached(self, name: str) -> Iterator[None]:
+    def _translated(self, name: str) -> Iterator[None]:
         """Whatever a file system raises is an OSError that names the object."""
         try:
             yield

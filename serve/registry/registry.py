@@ -1,7 +1,8 @@
-"""The registry: immutable checkpoint versions, and a journal of which of them serves.
+"""The registry: immutable checkpoints, and a journal of which of them serves.
 
-Each change is a record of the journal that holds everything as it is after it; the newest says how things stand. Of two
-processes that write the next record the second fails, reads again and decides anew (serve.registry.store). So there is no lock.
+Each change is a record of the journal that holds everything as it is after it; the newest says how things stand. Of
+two processes that write the next record the second fails, reads again and decides anew (serve.registry.store). So there
+is no lock.
 """
 
 from __future__ import annotations
@@ -14,10 +15,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from serve.registry.object_store import store_at
-from serve.registry.store import Kind
-from serve.registry.versions import Entry, State, Versions
-from serve.settings import Settings
+from serve.registry.state import CheckpointState, Entry, RegistryState
+from serve.registry.store import Kind, Store
 from taxonomy.checkpoint.fingerprint import Fingerprint
 from taxonomy.checkpoint.gate_record import Verdict, evidence_of
 from taxonomy.checkpoint.manifest import Manifest, check_pair, read_manifest, verify
@@ -29,15 +28,12 @@ from taxonomy.tree import Taxonomy
 class Registry:
     """Safe with any number of processes in one place. Every method raises RegistryFailed where that is gone."""
 
-    def __init__(self, place: Path | str, gate_key: str = "", cache: Path | None = None) -> None:
-        """place: a directory, or a URL that fsspec knows; then versions are fetched into a folder of `cache`.
-
-        `gate_key` signs the gate's decisions; without one they are taken unsigned. Raises CallWrong.
-        """
-        self.store = store_at(str(place), (cache or Settings().cache).expanduser() / "checkpoints")
+    def __init__(self, store: Store, gate_key: str = "") -> None:
+        """`gate_key` signs the gate's records; without one they are taken unsigned."""
+        self.store = store
         self._gate_key = gate_key
 
-    def read(self) -> Versions:
+    def read(self) -> RegistryState:
         """How things stand."""
         with self.reached():
             return self._newest()[1]
@@ -48,7 +44,7 @@ class Registry:
             return [self._entry(number) for number in self.store.numbers(Kind.JOURNAL)]
 
     def folder(self, checkpoint: CheckpointId) -> Path:
-        """A directory with a version's files; fetched, where they lie behind a URL. Raises CheckpointInvalid."""
+        """A directory with a checkpoint's files; fetched, where they lie behind a URL. Raises CheckpointInvalid."""
         with self.reached():
             return self.store.folder(checkpoint)
 
@@ -59,7 +55,7 @@ class Registry:
             return self.store.manifest(checkpoint)
 
     def taxonomy(self, checkpoint: CheckpointId) -> Taxonomy:
-        """The taxonomy that a version was added with. Raises CheckpointUnknown, CallWrong or TaxonomyInvalid."""
+        """The taxonomy that a checkpoint was added with. Raises CheckpointUnknown, CallWrong or TaxonomyInvalid."""
         name = self.read().get(checkpoint).taxonomy
         with self.reached():
             taxonomy = self.store.taxonomy(name)
@@ -70,22 +66,22 @@ class Registry:
     def add(self, folder: Path, taxonomy: Taxonomy, by: str) -> Manifest:
         """Copy a checkpoint in. One that is there already may bring what was found out since, until it has passed.
 
-        Raises CheckpointInvalid where it is not whole or not for this taxonomy, ActivationRefused where it may not change,
-        CheckpointUnknown where it is an adapter of what the registry does not have.
+        Raises CheckpointInvalid where it is not whole or not for this taxonomy, ActivationRefused where it may not
+        change, CheckpointUnknown where it is an adapter of what the registry does not have.
         """
         manifest = read_manifest(folder)
         verify(folder, manifest)
         check_pair(manifest, taxonomy)
         with self.reached():
-            now = self.read() if self.store.exists() else Versions()
-        known = now.versions.get(manifest.version)
+            now = self.read() if self.store.exists() else RegistryState()
+        known = now.checkpoints.get(manifest.version)
         if manifest.adapter_of:
             now.get(manifest.adapter_of)
         with self.reached():
             self.store.begin()
             self.store.keep(taxonomy)
             if not self.store.put(folder, manifest):
-                self._completed(folder, manifest, known.state if known else State.CANDIDATE)
+                self._completed(folder, manifest, known.state if known else CheckpointState.CANDIDATE)
         passed = not self.gate_fault(manifest)
         self._change(
             "add", manifest.version, by, lambda now: now.with_added(manifest.version, taxonomy.version, passed=passed)
@@ -99,7 +95,7 @@ class Registry:
         """
         manifest, state = self.manifest(checkpoint), self.read().get(checkpoint).state
         fault = self.gate_fault(manifest)
-        if fault and state in {State.CANDIDATE, State.PASSED} and not without_gate:
+        if fault and state in {CheckpointState.CANDIDATE, CheckpointState.PASSED} and not without_gate:
             raise ActivationRefused(f"{fault}; an admin may take it on by name (without_gate)")
         if manifest.fingerprint is None:
             remedy = "record it with `route-feedback checkpoint fingerprint` and add it again"
@@ -108,16 +104,16 @@ class Registry:
 
     def gate_fault(self, manifest: Manifest) -> str:
         """Why the gate does not let a checkpoint serve; empty where it does."""
-        decision, again = manifest.decision, "run `route-feedback eval gate` on it and add it again"
-        if decision is None:
+        record, again = manifest.decision, "run `route-feedback eval gate` on it and add it again"
+        if record is None:
             return f"{manifest.version} has no gate record; {again}"
-        judged = decision.candidate, decision.evidence
+        judged = record.candidate, record.evidence
         if judged != (manifest.version, evidence_of(manifest.scores, manifest.calibration)):
             return f"the gate's record on {manifest.version} is of another checkpoint or other scores; {again}"
-        if self._gate_key and not decision.is_signed_with(self._gate_key):
+        if self._gate_key and not record.is_signed_with(self._gate_key):
             return f"the gate's record on {manifest.version} is not signed with this service's key; {again}"
-        if decision.verdict is not Verdict.PROMOTE:
-            return f"the gate's verdict on {manifest.version} is {decision.verdict}, not promote"
+        if record.verdict is not Verdict.PROMOTE:
+            return f"the gate's verdict on {manifest.version} is {record.verdict}, not promote"
         return ""
 
     def activate(
@@ -129,14 +125,17 @@ class Registry:
         )
 
     def confirm(self, checkpoint: CheckpointId) -> None:
-        """A service that served another one follows: nothing changes. Raises ActivationRefused where it is active no more."""
+        """A service that served another one follows: nothing changes.
+
+        Raises ActivationRefused where it is active no more.
+        """
         if (active := self.read().active) != checkpoint:
             raise ActivationRefused(f"{active} became active meanwhile, instead of {checkpoint}; look, then try again")
 
     def roll_back(self, checkpoint: CheckpointId, instead_of: CheckpointId | None, by: str) -> Entry:
         """`checkpoint` is what served before. Raises ActivationRefused where that is no longer so."""
 
-        def back(now: Versions) -> Versions:
+        def back(now: RegistryState) -> RegistryState:
             if now.before != checkpoint:
                 raise ActivationRefused(
                     f"a rollback now leads to {now.before}, not to {checkpoint}; look, then try again"
@@ -150,7 +149,7 @@ class Registry:
         did: str,
         checkpoint: CheckpointId,
         by: str,
-        change: Callable[[Versions], Versions],
+        change: Callable[[RegistryState], RegistryState],
         without_gate: str | None = None,
     ) -> Entry:
         with self.reached():
@@ -169,20 +168,20 @@ class Registry:
                     return entry
                 # Another process was first: what it left is looked at anew.
 
-    def _newest(self) -> tuple[int, Versions]:
+    def _newest(self) -> tuple[int, RegistryState]:
         number = max(self.store.numbers(Kind.JOURNAL), default=0)
-        return number, self._entry(number).after if number else Versions()
+        return number, self._entry(number).after if number else RegistryState()
 
     def _entry(self, number: int) -> Entry:
         return Entry.model_validate_json(self.store.read(Kind.JOURNAL, number))
 
-    def _completed(self, folder: Path, manifest: Manifest, state: State) -> None:
-        """The files are there; what the manifest says beside them may be added until the version has passed."""
+    def _completed(self, folder: Path, manifest: Manifest, state: CheckpointState) -> None:
+        """The files are there; what the manifest says beside them may be added until the checkpoint has passed."""
         kept = self.store.manifest(manifest.version)
         self.store.check(folder, kept)
         if kept == manifest:
             return
-        if state is not State.CANDIDATE:
+        if state is not CheckpointState.CANDIDATE:
             raise ActivationRefused(f"{manifest.version} is {state} in the registry; its manifest no longer changes")
         self.store.publish(manifest)
 
@@ -196,9 +195,3 @@ class Registry:
         except ValidationError as error:
             what = error.errors()[0]["msg"]
             raise RegistryFailed(f"registry {self.store}: its newest entry is damaged ({what})") from error
-
-
-def registry_of(settings: Settings) -> Registry | None:
-    """The settings' registry; None where they name none. Raises CallWrong."""
-    key = settings.gate_key.get_secret_value() if settings.gate_key else ""
-    return Registry(settings.registry, key, settings.cache) if settings.registry else None

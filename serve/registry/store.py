@@ -1,13 +1,13 @@
 """Where a registry's files lie: a directory, or what fsspec reaches by a URL.
 
     versions/ck_.../                  a checkpoint's files, as they were published
-    taxonomies/tx_....json            the taxonomies that the versions were added with
+    taxonomies/tx_....json            the taxonomies that the checkpoints were added with
     journal/00000001/entry.json       the records of each kind, by number
     trials/00000001/evidence.json
     leases/00000001/lease.json
 
 All that a registry needs of its place is one act: a record is created whole, and only where there is none of its
-number. Of two processes that create one, the second is told so. Every method raises OSError where the place is gone.
+number. Of two processes that create one, the second learns so. Every method raises OSError where the place is gone.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def file_of(kind: Kind, number: int) -> str:
     return f"{folder_of(kind, number)}/{_FILES[kind]}"
 
 
-def version_file(checkpoint: CheckpointId, name: str = MANIFEST) -> str:
-    """A version's file, below the root."""
+def checkpoint_file(checkpoint: CheckpointId, name: str = MANIFEST) -> str:
+    """A checkpoint's file, below the root."""
     return f"versions/{checkpoint}/{name}"
 
 
@@ -61,7 +61,7 @@ class Store(Protocol):
     """A place for a registry; `str` names it."""
 
     def exists(self) -> bool:
-        """Whether a registry was begun here."""
+        """Whether there is a registry here."""
 
     def begin(self) -> None:
         """Begin one, where there is none."""
@@ -86,26 +86,29 @@ class Store(Protocol):
         """Raises CheckpointInvalid."""
 
     def put(self, folder: Path, manifest: Manifest) -> bool:
-        """Copy a version in, whole. False where there is one of this id; its files stay. Raises CheckpointInvalid."""
+        """Copy a checkpoint in, whole. False where there is one of this id; its files stay.
+
+        Raises CheckpointInvalid.
+        """
 
     def publish(self, manifest: Manifest) -> None:
-        """In place of the version's manifest."""
+        """In place of the checkpoint's manifest."""
 
     def check(self, folder: Path, manifest: Manifest) -> None:
-        """The version's files here are those of `folder`. Raises CheckpointInvalid."""
+        """The checkpoint's files here are those of `folder`. Raises CheckpointInvalid."""
 
     def where(self, checkpoint: CheckpointId) -> str:
-        """For people: where the version's files lie."""
+        """For people: where the checkpoint's files lie."""
 
     def folder(self, checkpoint: CheckpointId) -> Path:
-        """A directory with the version's files. That of an adapter's base lies beside it."""
+        """A directory with the checkpoint's files. That of an adapter's base lies beside it."""
 
 
 class Directory:
     """On a file system whose rename is atomic and refuses a name that is taken: a local disk, a volume, NFS.
 
-    A record or a version is written under another name, synced, and renamed: it stands whole under its own name or not
-    at all, whatever is killed when. So there is no lock to be held, lost or broken.
+    A record or a checkpoint is written under another name, synced, and renamed: it stands whole under its own name or
+    not at all, whatever is killed when. So there is no lock to be held, lost or broken.
     """
 
     def __init__(self, root: Path) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from serve.routing.answer import Answer
+from serve.routing.observer import UNOBSERVED, Observer
 from serve.routing.router import Router
 from taxonomy.errors import DeadlinePassed, Overloaded
 
@@ -30,10 +31,10 @@ class Active:
     split: while a candidate is on trial, it may take a request instead.
     """
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, observer: Observer = UNOBSERVED) -> None:
         self.router = router
-        self.metrics = router.metrics
-        self.metrics.serving(router.pair, router.admission)
+        self._observer = observer
+        self._observer.serving(router.pair, router.admission)
         self.split: Split | None = None
         self._running: dict[Router, int] = {}
         self._ended = asyncio.Event()
@@ -106,6 +107,6 @@ class Active:
     def shift(self, router: Router) -> Router:
         """New requests go to this router from now on; gives the one before."""
         before, self.router = self.router, router
-        self.metrics.serving(router.pair, router.admission)
+        self._observer.serving(router.pair, router.admission)
         self.resume()
         return before

@@ -60,7 +60,7 @@ class Answer:
 
 def answer_of(task: Task, decoded: Decoded, pair: Pair, engine_s: float = 0.0) -> Answer:
     """Read what was decided. Raises AnswerInvalid where it makes no answer to the comment (a violation)."""
-    walk = pair.automaton.walk(task.spelt)
+    walk = pair.automaton.walk(task.chunk_tokens)
     forced = len(walk.forced)
     try:
         for token, logprob in zip(decoded.tokens, decoded.logprobs, strict=True):

@@ -9,15 +9,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
 
-from opentelemetry.trace import get_current_span
-from prometheus_client import CollectorRegistry
-
 from serve.engine.protocol import Decoded, Engine, Task
 from serve.routing.admission import Admission
 from serve.routing.answer import Answer, answer_of
+from serve.routing.limits import RouteLimits
+from serve.routing.observer import UNOBSERVED, Observer
 from serve.routing.pair import Pair
-from serve.settings import Settings
-from serve.telemetry.metrics import SPAN, Metrics
 from taxonomy.checkpoint.calibration import Calibration
 from taxonomy.errors import CommentInvalid, CommentTooLong, DeadlinePassed
 from taxonomy.language.chunks import chunks
@@ -30,20 +27,20 @@ class Router:
     """Routes comments with one pair on one engine."""
 
     def __init__(
-        self, pair: Pair, engine: Engine, settings: Settings, context: int, metrics: Metrics | None = None
+        self, pair: Pair, engine: Engine, limits: RouteLimits, context: int, observer: Observer = UNOBSERVED
     ) -> None:
-        """`context` is how many tokens the engine takes, prompt and answer together; no metrics: nobody reads them."""
+        """`context` is how many tokens the engine takes, prompt and answer together."""
         self.pair = pair
         self._engine = engine
-        self._settings = settings
+        self._limits = limits
         self._context = context
-        self.admission = Admission(settings.max_num_seqs, settings.max_waiting)
-        self.metrics = metrics or Metrics(CollectorRegistry())
+        self._observer = observer
+        self.admission = Admission(limits.at_once, limits.waiting)
         self._longest_closing = pair.automaton.longest_closing
 
     def under(self, calibration: Calibration | None) -> Router:
         """The same engine with another calibration, or with the model's own probabilities."""
-        return Router(replace(self.pair, calibration=calibration), self._engine, self._settings, self._context)
+        return Router(replace(self.pair, calibration=calibration), self._engine, self._limits, self._context)
 
     @property
     def is_alive(self) -> bool:
@@ -58,7 +55,7 @@ class Router:
     @property
     def max_comment(self) -> int:
         """Longest comment, in Unicode code points."""
-        return self._settings.max_comment
+        return self._limits.max_comment
 
     async def route(self, comment: str, key: str = "", seconds: float | None = None) -> Answer:
         """Answer within so many seconds, in turn with other keys' comments.
@@ -72,7 +69,7 @@ class Router:
             raise DeadlinePassed(f"deadline_ms: {round((seconds or 0) * 1000)} ms have passed") from None
 
     async def _routed(self, comment: str, key: str, seconds: float | None) -> Answer:
-        stage = self.metrics.stage
+        stage = self._observer.stage
         with ExitStack() as waiting:
             waiting.enter_context(stage("queue"))
             async with asyncio.timeout(seconds), self.admission.turn(key, seconds):
@@ -86,9 +83,8 @@ class Router:
                 with stage("read"):
                     answer = answer_of(task, decoded, self.pair, engine_s)
         if decoded.masking_s is not None:
-            self.metrics.masking.observe(decoded.masking_s)
-        get_current_span().set_attribute(f"{SPAN}checkpoint", self.pair.checkpoint)
-        self.metrics.answered(answer)
+            self._observer.masked(decoded.masking_s)
+        self._observer.answered(self.pair.checkpoint, answer)
         return answer
 
     async def decoded(self, comment: str) -> tuple[Task, Decoded]:
@@ -109,16 +105,16 @@ class Router:
 
     async def reloaded(self, pair: Pair) -> Router:
         """Another pair on this engine, which then has its weights. Raises EngineFailed: it may have neither one's."""
-        await self._engine.reload(pair)
-        return Router(pair, self._engine, self._settings, self._context, self.metrics)
+        await self._engine.reload(pair.model)
+        return Router(pair, self._engine, self._limits, self._context, self._observer)
 
     def carries(self, pair: Pair) -> bool:
         """Whether the engine has this pair's weights in memory already, but for an adapter."""
-        return self._engine.carries(pair)
+        return self._engine.carries(pair.model)
 
     async def beside(self, pair: Pair) -> Router:
         """Another pair on the same memory. Raises EngineFailed."""
-        return Router(pair, await self._engine.beside(pair), self._settings, self._context, self.metrics)
+        return Router(pair, await self._engine.beside(pair.model), self._limits, self._context, self._observer)
 
     async def close(self) -> None:
         """Free the engine."""
@@ -126,16 +122,16 @@ class Router:
 
     def task(self, comment: str) -> Task:
         """What the engine is asked for a comment. Raises CommentTooLong."""
-        with self.metrics.compiling.time():
-            pieces = chunks(comment, self._settings.max_chunks)
-            spelt = tuple(map(tuple, chunk_tokens(pieces, self.pair.tokens)))
+        with self._observer.compiling():
+            pieces = chunks(comment, self._limits.max_chunks)
+            tokens = tuple(map(tuple, chunk_tokens(pieces, self.pair.tokens)))
         prompt = tuple(self.pair.prompt.of(comment))
         # No answer is longer: every chunk a segment of its own, each with the longest path.
-        longest = sum(map(len, spelt)) + len(spelt) * self._longest_closing
+        longest = sum(map(len, tokens)) + len(tokens) * self._longest_closing
         if len(prompt) + longest > self._context:
             needed = f"{len(prompt)} tokens to ask and up to {longest} to answer"
             raise CommentTooLong(f"comment is too long: it takes {needed}, the limit is {self._context}")
-        return Task(uuid.uuid4().hex, prompt, pieces, spelt)
+        return Task(uuid.uuid4().hex, prompt, pieces, tokens)
 
 
 def check_comment(comment: str, limit: int) -> None:

@@ -1,4 +1,7 @@
-"""Lines of the log, for people or for machines. No line holds a customer's text."""
+"""Lines of the log, for people or for machines. No line holds a customer's text.
+
+Modules log by the standard library, as vLLM, uvicorn and all others do; every record goes through the processors here.
+"""
 
 from __future__ import annotations
 
@@ -6,59 +9,89 @@ import json
 import logging
 import traceback
 from collections.abc import Iterator
-from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from types import TracebackType
+from typing import Final, Literal, NamedTuple
 
 from opentelemetry.trace import get_current_span
+from structlog.contextvars import merge_contextvars
+from structlog.processors import JSONRenderer
+from structlog.stdlib import ExtraAdder, ProcessorFormatter
+from structlog.typing import EventDict, WrappedLogger
 
 Form = Literal["text", "json"]
-request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
-"""Of the request that is being answered, for every line that is written meanwhile."""
-_NOT_OURS: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"}
-
-
-class TextLines(logging.Formatter):
-    """One line a record. Of an exception its type and its places: its message may quote the comment."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
-        return "\n".join(f"{name} at\n{''.join(traceback.format_tb(places))}" for name, places in _chain(ei[1]))
-
-
-class JsonLines(TextLines):
-    """One JSON object a line: time, level, logger, message, request_id, trace_id, and the record's own fields."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if (current := request_id.get()) is not None:
-            line["request_id"] = current
-        if (spanning := get_current_span().get_span_context()).is_valid:
-            line["trace_id"] = f"{spanning.trace_id:032x}"
-        line |= {name: value for name, value in vars(record).items() if name not in _NOT_OURS}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+_LEFT_OUT: Final = {"event", "_record", "_from_structlog", "stack_info", "message", "asctime", "color_message"}
+"""What stands under another key, what structlog needs on the way, and what other formatters have left on a record."""
 
 
 def configure(form: Form) -> None:
     """Send all logs of this process to standard error in this form: ours from INFO, others' from WARNING."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    handler.setFormatter(formatter(form))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     # A person at a terminal is not told of every request.
     logging.getLogger("serve").setLevel(logging.INFO if form == "json" else logging.WARNING)
 
 
-def _chain(error: BaseException | None) -> Iterator[tuple[str, Any]]:
-    """An exception and those behind it, each with its traceback."""
+def formatter(form: Form) -> ProcessorFormatter:
+    """text: one line a record. json: one object a line: time, level, logger, message, request_id, trace_id where there
+    are such, and the record's own fields.
+    """
+    if form == "text":
+        # `time level logger: message` is the standard library's own work.
+        return ProcessorFormatter(
+            fmt="%(asctime)s %(levelname)s %(name)s: %(message)s", processors=[without_messages_of_exceptions, _text]
+        )
+    return ProcessorFormatter(
+        processors=[
+            merge_contextvars,
+            _with_trace,
+            ExtraAdder(),
+            without_messages_of_exceptions,
+            _with_usual_keys,
+            JSONRenderer(json.dumps, ensure_ascii=False, default=str),
+        ]
+    )
+
+
+def without_messages_of_exceptions(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001
+    """Of an exception its type and its places, in `exception`: its message may quote the comment."""
+    if exc_info := event.pop("exc_info", None):
+        event["exception"] = "\n".join(
+            f"{raised.name} at\n{''.join(traceback.format_tb(raised.places))}" for raised in _chain(exc_info[1])
+        )
+    return event
+
+
+def _with_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001
+    context = get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = f"{context.trace_id:032x}"
+    return event
+
+
+def _with_usual_keys(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001
+    record: logging.LogRecord = event["_record"]
+    usual = {
+        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "level": method,
+        "logger": record.name,
+        "message": event["event"],
+    }
+    return usual | {name: value for name, value in event.items() if name not in _LEFT_OUT}
+
+
+def _text(logger: WrappedLogger, method: str, event: EventDict) -> str:  # noqa: ARG001
+    return "\n".join(filter(None, (event["event"], event.get("exception"))))
+
+
+class _Raised(NamedTuple):
+    name: str
+    places: TracebackType | None
+
+
+def _chain(error: BaseException | None) -> Iterator[_Raised]:
+    """An exception and those behind it."""
     while error is not None:
-        yield type(error).__qualname__, error.__traceback__
+        yield _Raised(type(error).__qualname__, error.__traceback__)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

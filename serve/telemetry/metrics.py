@@ -1,4 +1,4 @@
-"""Every metric of the service, on a registry that is passed in. No label holds a leaf or a customer's text.
+"""Every metric of the service's answers, on a registry that is passed in. No label holds a leaf or a customer's text.
 
 What is timed is a span too, for the tracer that is passed in.
 """
@@ -6,7 +6,7 @@ What is timed is a span too, for the tracer that is passed in.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from opentelemetry.trace import Tracer, get_current_span
@@ -15,23 +15,25 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from serve.engine.collector import Engines
 from serve.routing.admission import Admission
 from serve.routing.answer import Answer
+from serve.routing.observer import STAGES, Stage
 from serve.routing.pair import Pair
-from serve.telemetry.activation_metrics import ActivationMetrics
 from serve.telemetry.answer_metrics import AnswerMetrics
 from serve.telemetry.traces import NO_TRACER, span
-from serve.telemetry.trial_metrics import TrialMetrics
+from taxonomy.labels import CheckpointId
 
 LATENCY_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 """Edges of the latency; an objective for it must be one of them."""
 STAGE_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, *LATENCY_S)
 SPAN: Final = "route_feedback."
 """What attributes of spans begin with."""
-STAGES: Final = ("queue", "prepare", "decode", "read")
 CONSTRAINT_S: Final = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 
 
 class Metrics:
-    """What one service counts and times. engines: what they tell of themselves; it stands on the same page."""
+    """What one service counts and times of its answers; an observer of its routers.
+
+    engines: what they report of themselves, which stands on the same page. tracer: makes spans of what is timed.
+    """
 
     def __init__(self, registry: CollectorRegistry, tracer: Tracer = NO_TRACER) -> None:
         def named(name: str) -> str:
@@ -41,8 +43,6 @@ class Metrics:
         self.tracer = tracer
         self.engines = Engines()
         registry.register(self.engines)
-        self.swaps = ActivationMetrics(registry)
-        self.trials = TrialMetrics(registry)
         self._answers = AnswerMetrics(registry)
         self.requests = Counter(
             named("requests"), "POST /v1/route by how it ended.", ["outcome", "status"], registry=registry
@@ -69,7 +69,7 @@ class Metrics:
             buckets=CONSTRAINT_S,
             registry=registry,
         )
-        self.compiling, self.masking = constraint.labels("compile"), constraint.labels("masks")
+        self._compiling, self._masking = constraint.labels("compile"), constraint.labels("masks")
         self._of_stage = {stage: self._stages.labels(stage) for stage in STAGES}
         self.violations = Counter(
             named("violations"), "Engine answers that are none in the language of answers (refused).", registry=registry
@@ -92,7 +92,6 @@ class Metrics:
         """From now on this pair answers, and this is the queue; what the pair can name is there at 0."""
         self._pair.info({"checkpoint": pair.checkpoint, "taxonomy": pair.taxonomy.version})
         self._compile.set(pair.compile_s)
-        self.swaps.serving(pair.checkpoint)
         self._waiting.set_function(lambda: admission.waiting)
         self._waiting_limit.set(admission.limit)
         self._wait.set_function(lambda: admission.wait_s)
@@ -100,14 +99,31 @@ class Metrics:
         self._turns_limit.set(admission.at_once)
         self._answers.serving(pair.taxonomy)
 
+    def stage(self, name: Stage) -> AbstractContextManager[None]:
+        """A stage of an answer."""
+        return self._timed(name)
+
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """One of the STAGES of an answer."""
+    def _timed(self, name: Stage) -> Iterator[None]:
         with span(self.tracer, name), self._of_stage[name].time():
             yield
 
-    def answered(self, answer: Answer) -> None:
+    def compiling(self) -> AbstractContextManager[None]:
+        """The cutting of a comment into tokens."""
+        timer: AbstractContextManager[None] = self._compiling.time()
+        return timer
+
+    def masked(self, seconds: float) -> None:
+        """What the engine spent on the constraint of one answer."""
+        self._masking.observe(seconds)
+
+    def answered(self, checkpoint: CheckpointId, answer: Answer) -> None:
         """Count what one answer says."""
-        told = {"segments": len(answer.segments), "decided": answer.decided, "forced": answer.forced}
-        get_current_span().set_attributes({f"{SPAN}{name}": value for name, value in told.items()})
+        attributes: dict[str, str | int] = {
+            f"{SPAN}checkpoint": checkpoint,
+            f"{SPAN}segments": len(answer.segments),
+            f"{SPAN}decided": answer.decided,
+            f"{SPAN}forced": answer.forced,
+        }
+        get_current_span().set_attributes(attributes)
         self._answers.count(answer)

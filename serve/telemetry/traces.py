@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.trace import NoOpTracer, Span, SpanKind, StatusCode, Tracer, get_current_span
+from opentelemetry.trace import NoOpTracer, Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from taxonomy.errors import CallWrong
@@ -24,7 +24,7 @@ _NO_WORDS: Final[Mapping[str, Any]] = {"record_exception": False, "set_status_on
 """Of an error a span says the type alone: its message may quote the comment."""
 
 
-def wanted(environment: Mapping[str, str]) -> bool:
+def is_asked_for(environment: Mapping[str, str]) -> bool:
     """Whether the variables name somewhere to send spans to. Raises CallWrong for what we cannot send."""
     exporter = environment.get("OTEL_TRACES_EXPORTER", "")
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none":
@@ -42,7 +42,7 @@ def wanted(environment: Mapping[str, str]) -> bool:
 @contextmanager
 def tracing(environment: Mapping[str, str]) -> Iterator[Tracer]:
     """A tracer for as long as the service runs; at the end what it has not sent yet goes out. Raises CallWrong."""
-    if not wanted(environment):
+    if not is_asked_for(environment):
         yield NO_TRACER
         return
     provider = _exporting()
@@ -73,28 +73,19 @@ def span(tracer: Tracer, name: str) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            failed(made, type(error))
+            mark_failed(made, type(error))
             raise
 
 
-def failed(made: Span, error: type[BaseException]) -> None:
+def mark_failed(made: Span, error: type[BaseException]) -> None:
     """Mark a span as failed by an error of that type."""
     made.set_status(StatusCode.ERROR)
     made.set_attribute("error.type", error.__qualname__)
 
 
-def arrived(headers: Mapping[str, str]) -> dict[str, Any]:
+def options_of_request(headers: Mapping[str, str]) -> dict[str, Any]:
     """Options of the span of a request that came with these headers: a child of its sender's span."""
     return {"kind": SpanKind.SERVER, "context": _W3C.extract(headers), **_NO_WORDS}
-
-
-def sent() -> dict[str, str] | None:
-    """Headers that make what is asked for now a child of the current span; None where nothing is traced."""
-    if not get_current_span().get_span_context().is_valid:
-        return None
-    headers: dict[str, str] = {}
-    _W3C.inject(headers)
-    return headers
 
 
 def exemplar(made: Span) -> dict[str, str] | None:

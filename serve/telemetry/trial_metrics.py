@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
-from serve.trials.agreement import COMPARED
 
 Arm = Literal["active", "candidate"]
 Mode = Literal["shadow", "canary"]
@@ -18,9 +17,11 @@ ENGINE_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0,
 class TrialMetrics:
     """share, requests, copies, characters, decisions and engine_s: the series, by their labels."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, says: str, *labels: str) -> Counter:
-            return Counter(f"route_feedback_{name}", says, labels, registry=registry)
+    def __init__(self, registry: CollectorRegistry, levels: Iterable[str]) -> None:
+        """`levels`: what two answers are compared on."""
+
+        def counter(name: str, description: str, *labels: str) -> Counter:
+            return Counter(f"route_feedback_{name}", description, labels, registry=registry)
 
         share = Gauge(
             "route_feedback_trial_share",
@@ -44,7 +45,7 @@ class TrialMetrics:
             "labels",
         )
         self.characters = {
-            (level, labels): characters.labels(level, labels) for level in COMPARED for labels in ("same", "different")
+            (level, labels): characters.labels(level, labels) for level in levels for labels in ("same", "different")
         }
         decisions = counter("trials", "Trials by how they ended.", "decision")
         self.decisions = {decision: decisions.labels(decision) for decision in ("promoted", "rejected", "stopped")}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from serve.registry.registry import Registry
 from serve.registry.store import Kind
-from serve.trials.figures import Figures
+from serve.trials.figures import TrialFigures
 from serve.trials.golden import GoldenFigures
+from serve.trials.policy import TrialPolicy
 from taxonomy.checkpoint.gate_record import Finding, Verdict
 from taxonomy.labels import CheckpointId
 
-Ending = Literal["promoted", "rejected", "stopped"]
+TrialDecision = Literal["promoted", "rejected", "stopped"]
 
 
 class Evidence(BaseModel):
@@ -30,17 +31,17 @@ class Evidence(BaseModel):
     began_by: str
     without_gate: str | None
     ended: str
-    decision: Ending
+    decision: TrialDecision
     decided_by: str
     reason: str
     verdict: Verdict
     findings: tuple[Finding, ...]
-    policy: dict[str, Any]
+    policy: TrialPolicy
     golden: GoldenFigures | None
-    stages: tuple[Figures, ...]
+    stages: tuple[TrialFigures, ...]
 
 
-def keep(registry: Registry, evidence: Evidence) -> None:
+def write_evidence(registry: Registry, evidence: Evidence) -> None:
     """Raises RegistryFailed."""
     with registry.reached():
         store, text = registry.store, evidence.model_dump_json(indent=1) + "\n"
@@ -48,7 +49,7 @@ def keep(registry: Registry, evidence: Evidence) -> None:
             pass  # another replica's was first
 
 
-def kept(registry: Registry) -> list[Evidence]:
+def read_evidence(registry: Registry) -> list[Evidence]:
     """The oldest first. Raises RegistryFailed."""
     with registry.reached():
         numbers = registry.store.numbers(Kind.TRIALS)

@@ -35,7 +35,7 @@ class ArmFigures(BaseModel):
     teams: dict[str, float]
 
 
-class Figures(BaseModel):
+class TrialFigures(BaseModel):
     """Of one stage of a trial: a mode with a share.
 
     disagreement: share of the code points of the copied comments that the two label differently, by level; empty where
@@ -56,12 +56,12 @@ class Figures(BaseModel):
     latency_ratio: float | None
 
 
-class _Arm:
+class _ArmCounts:
     def __init__(self) -> None:
         self.requests = self.errors = self.violations = 0
         self.engine_s: deque[float] = deque(maxlen=KEPT)
         self.teams: Counter[str] = Counter()
-        self.sure: defaultdict[str, float] = defaultdict(float)
+        self.confidence: defaultdict[str, float] = defaultdict(float)
         self.segments = 0
 
     def answered(self, answer: Answer) -> None:
@@ -71,7 +71,7 @@ class _Arm:
         for segment in answer.segments:
             self.teams[segment.leaf.team] += 1
             for level, probability in segment.confidence.items():
-                self.sure[level] += probability
+                self.confidence[level] += probability
 
     def failed(self, *, is_violation: bool) -> None:
         self.requests += 1
@@ -86,19 +86,19 @@ class _Arm:
             violations=self.violations,
             p50_s=p50,
             p95_s=p95,
-            confidence={level: total / self.segments for level, total in self.sure.items()},
+            confidence={level: total / self.segments for level, total in self.confidence.items()},
             teams={team: count / self.segments for team, count in self.teams.items()},
         )
 
 
-class Tally:
+class StageCounts:
     """Counts one stage of a trial, for its figures and for the metrics."""
 
     def __init__(self, mode: Mode, share: float, metrics: TrialMetrics) -> None:
         self.mode, self.share = mode, share
         self._metrics = metrics
         self._began = datetime.now(UTC).isoformat(timespec="seconds")
-        self._arms = {arm: _Arm() for arm in ARMS}
+        self._arms = {arm: _ArmCounts() for arm in ARMS}
         self._differing: Counter[str] = Counter()
         self._characters = self._dropped = 0
 
@@ -138,9 +138,9 @@ class Tally:
         self._dropped += 1
         self._metrics.copies["dropped"].inc()
 
-    def figures(self) -> Figures:
+    def figures(self) -> TrialFigures:
         active, candidate = (self._arms[arm].figures() for arm in ARMS)
-        return Figures(
+        return TrialFigures(
             mode=self.mode,
             share=self.share,
             began=self._began,

@@ -6,20 +6,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from serve.trials.figures import Figures
+from serve.trials.figures import TrialFigures
 from serve.trials.golden import GoldenFigures
 from taxonomy.checkpoint.calibration import Probability
 from taxonomy.checkpoint.gate_record import Finding, Verdict
 from taxonomy.comments import LabelledComment, read_comments
 from taxonomy.errors import CallWrong
+from taxonomy.yaml_files import read_model
 
 Level = Literal["L1", "L2", "L3", "L4", "emotion"]
 
 
-class Policy(BaseModel):
+class TrialPolicy(BaseModel):
     """What is demanded of a candidate; unknown keys are refused.
 
     requests: least number that it must have had in a stage (in a shadow: copies). errors: greatest share of them that
@@ -44,34 +44,33 @@ class Policy(BaseModel):
     promotes: bool = False
 
 
-class Rules(NamedTuple):
+class TrialRules(NamedTuple):
     """A policy, with the labelled comments that it names."""
 
-    policy: Policy = Policy()
+    policy: TrialPolicy = TrialPolicy()
     gold: tuple[LabelledComment, ...] = ()
 
 
-USUAL: Final = Rules()
+DEFAULT_RULES: Final = TrialRules()
 
 
-def read_rules(file: Path | None) -> Rules:
-    """The file's policy, or the usual one. Raises CallWrong or DataInvalid, naming the file and what is wrong."""
+def read_rules(file: Path | None) -> TrialRules:
+    """The file's policy, or the default one. Raises CallWrong or DataInvalid, naming the file and what is wrong."""
     if file is None:
-        return USUAL
+        return DEFAULT_RULES
+    policy = read_model(file, TrialPolicy)
+    if policy.golden is None:
+        return TrialRules(policy)
     try:
-        policy = Policy.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
-        gold = tuple(read_comments(file.parent / policy.golden)) if policy.golden else ()
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
-        raise CallWrong(f"policy {file}: {faults}") from error
-    except (OSError, yaml.YAMLError, ValueError) as error:
-        raise CallWrong(f"policy {file}: {' '.join(str(error).split())}") from error
-    if policy.golden and not gold:
-        raise CallWrong(f"policy {file}: golden: {policy.golden} holds no comment")
-    return Rules(policy, gold)
+        gold = tuple(read_comments(file.parent / policy.golden))
+    except (OSError, ValueError) as error:
+        raise CallWrong(f"{file}: golden: {' '.join(str(error).split())}") from error
+    if not gold:
+        raise CallWrong(f"{file}: golden: {policy.golden} holds no comment")
+    return TrialRules(policy, gold)
 
 
-def judged(stages: Sequence[Figures], golden: GoldenFigures | None, policy: Policy) -> tuple[Finding, ...]:
+def judged(stages: Sequence[TrialFigures], golden: GoldenFigures | None, policy: TrialPolicy) -> tuple[Finding, ...]:
     """Every check on the last stage; the disagreement on the last one that was a shadow."""
     last = stages[-1]
     shadow = next((stage for stage in reversed(stages) if stage.mode == "shadow"), None)
@@ -95,13 +94,13 @@ def worst(findings: Sequence[Finding]) -> Verdict:
     return next(v for v in (Verdict.REJECT, Verdict.HOLD, Verdict.PROMOTE) if v in verdicts)
 
 
-def _requests(stage: Figures, policy: Policy) -> Finding:
+def _requests(stage: TrialFigures, policy: TrialPolicy) -> Finding:
     had = stage.candidate.requests
     verdict = Verdict.PROMOTE if had >= policy.requests else Verdict.HOLD
     return _finding("requests", verdict, had, policy.requests, f"{had} of {policy.requests} requests")
 
 
-def _faults(stage: Figures, policy: Policy) -> Iterator[Finding]:
+def _faults(stage: TrialFigures, policy: TrialPolicy) -> Iterator[Finding]:
     """These do not wait for the least number: what is over the bound at fewer requests stays so at that number."""
     candidate, active = stage.candidate, stage.active
     usual = active.errors / active.requests if active.requests else 0.0
@@ -113,7 +112,7 @@ def _faults(stage: Figures, policy: Policy) -> Iterator[Finding]:
     yield _finding("violations", verdict, candidate.violations, policy.violations, text)
 
 
-def _disagreement(shadow: Figures | None, policy: Policy) -> Iterator[Finding]:
+def _disagreement(shadow: TrialFigures | None, policy: TrialPolicy) -> Iterator[Finding]:
     for level, bound in policy.disagreement.items():
         name = f"disagreement.{level}"
         if shadow is None:
@@ -122,13 +121,13 @@ def _disagreement(shadow: Figures | None, policy: Policy) -> Iterator[Finding]:
             yield _at_most(name, shadow.disagreement.get(level), bound, shadow, policy)
 
 
-def _golden(golden: GoldenFigures, policy: Policy) -> Finding:
+def _golden(golden: GoldenFigures, policy: TrialPolicy) -> Finding:
     lost = golden.active - golden.candidate
     text = f"{golden.candidate:.2%} of {golden.comments} comments right, {golden.active:.2%} by the active pair"
     return _finding("golden", _verdict(lost, policy.golden_loss), lost, policy.golden_loss, text)
 
 
-def _at_most(check: str, figure: float | None, bound: float, stage: Figures, policy: Policy) -> Finding:
+def _at_most(check: str, figure: float | None, bound: float, stage: TrialFigures, policy: TrialPolicy) -> Finding:
     if figure is None or stage.candidate.requests < policy.requests:
         return _finding(check, Verdict.HOLD, figure, bound, "not measured on enough requests")
     return _finding(check, _verdict(figure, bound), figure, bound, f"{figure:.3g}, at most {bound:g} is allowed")

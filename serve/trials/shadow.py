@@ -9,7 +9,7 @@ from typing import Final
 
 from serve.routing.answer import Answer
 from serve.routing.router import Router
-from serve.trials.figures import Tally
+from serve.trials.figures import StageCounts
 
 log = logging.getLogger(__name__)
 AT_ONCE: Final = 4
@@ -26,24 +26,24 @@ class Shadow:
         self._is_busy = is_busy
         self._running: set[asyncio.Task[None]] = set()
 
-    def copy(self, tally: Tally, comment: str, answer: Answer) -> None:
+    def copy(self, counts: StageCounts, comment: str, answer: Answer) -> None:
         """Have the candidate answer the same comment, and compare. Returns at once."""
         if len(self._running) >= AT_ONCE or self._is_busy():
-            tally.dropped()
+            counts.dropped()
             return
-        task = asyncio.create_task(self._compared(tally, comment, answer))
+        task = asyncio.create_task(self._compared(counts, comment, answer))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _compared(self, tally: Tally, comment: str, answer: Answer) -> None:
+    async def _compared(self, counts: StageCounts, comment: str, answer: Answer) -> None:
         try:
             async with asyncio.timeout(LONGEST_S):
                 copy = await self._candidate.aside(comment)
         except Exception as error:  # noqa: BLE001 (whatever a candidate does is counted against it, and no more)
             log.warning("the candidate failed on a copy: %s", type(error).__name__)
-            tally.uncompared(error)
+            counts.uncompared(error)
         else:
-            tally.compared(answer, copy)
+            counts.compared(answer, copy)
 
     async def settled(self) -> None:
         """Returns when no copy is running."""

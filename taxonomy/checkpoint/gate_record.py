@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from taxonomy.labels import CheckpointId
 
-KEY_VARIABLE: Final = "GATE_KEY"
+KEY_VARIABLE: Final = "ROUTE_FEEDBACK_GATE_KEY"
 """The environment's variable with the key. (ROUTE_FEEDBACK_* are the service's settings.)"""
 
 
@@ -36,7 +36,7 @@ class Finding(BaseModel):
     reason: str
 
 
-class Decision(BaseModel):
+class GateRecord(BaseModel):
     """The verdict on one checkpoint against another, under a policy, at a time (ISO 8601, UTC).
 
     evidence: hash of the scores and the calibration that were judged. signature: HMAC-SHA256, None where there was no
@@ -54,7 +54,7 @@ class Decision(BaseModel):
     decided_at: str
     signature: str | None = None
 
-    def signed(self, key: str) -> Decision:
+    def signed(self, key: str) -> GateRecord:
         """The same with a signature over all its other fields; without a key it stays unsigned."""
         return self.model_copy(update={"signature": self._signature(key) if key else None})
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from taxonomy.checkpoint.calibration import Calibration
 from taxonomy.checkpoint.fingerprint import Fingerprint
-from taxonomy.checkpoint.gate_record import Decision
+from taxonomy.checkpoint.gate_record import GateRecord
 from taxonomy.errors import CallWrong, CheckpointInvalid
 from taxonomy.files import UNFINISHED, appeared, whole
 from taxonomy.labels import LEVELS, CheckpointId
@@ -27,7 +27,8 @@ MANIFEST: Final = "manifest.json"
 class Manifest(BaseModel):
     """What the service must know of a checkpoint and can check.
 
-    version: hash of the files. files: SHA-256 of each. adapter_of: the version whose weights these are to be added to.
+    version: the checkpoint's id, a hash of the files. files: SHA-256 of each.
+    adapter_of: the checkpoint whose weights these are to be added to.
     data: hash and size of each data set by its role.
     scores: what was measured, by name. training: how long it took and on what.
     calibration: what its probabilities are worth. decision: what the gate said of it.
@@ -48,7 +49,7 @@ class Manifest(BaseModel):
     training: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
     calibration: Calibration | None = None
-    decision: Decision | None = None
+    decision: GateRecord | None = None
     fingerprint: Fingerprint | None = None
 
 
@@ -58,8 +59,8 @@ def hashes(folder: Path) -> dict[str, str]:
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def version_of(files: Mapping[str, str]) -> CheckpointId:
-    """The version id that the files' hashes make: the same content has the same id, everywhere."""
+def checkpoint_id(files: Mapping[str, str]) -> CheckpointId:
+    """The id that the files' hashes make: the same content has the same id, everywhere."""
     text = json.dumps(sorted(files.items()))
     return CheckpointId("ck_" + hashlib.sha256(text.encode()).hexdigest()[:16])
 
@@ -89,7 +90,7 @@ def publish_whole(folder: Path, save: Callable[[Path], None], describe: Callable
     def write(unfinished: Path) -> None:
         save(unfinished)
         files = hashes(unfinished)
-        publish(unfinished, describe(Contents(version_of(files), files)))
+        publish(unfinished, describe(Contents(checkpoint_id(files), files)))
 
     if not appeared(folder, write):
         raise CallWrong(f"{folder} is not empty; give another --out or remove it")
@@ -123,7 +124,7 @@ def verify(folder: Path, manifest: Manifest) -> None:
     if wrong:
         states = ", ".join(f"{name} is {'altered' if name in now else 'missing'}" for name in wrong)
         raise CheckpointInvalid(f"{folder}: {states}; copy the checkpoint again")
-    if version_of(manifest.files) != manifest.version:
+    if checkpoint_id(manifest.files) != manifest.version:
         raise CheckpointInvalid(f"{folder}: the manifest's version is not that of its files; publish it again")
 
 

@@ -40,7 +40,7 @@ class Automaton:
 
     begin, next, end: the tokens before the first content, between a closed segment and the next content, and after the
     last segment. branches: by number, the tokens that may stand there and what they lead to; the first is where a
-    chunk has been spelt out and the segment may be closed.
+    chunk has ended and the segment may be closed.
     """
 
     begin: tuple[int, ...]
@@ -94,17 +94,18 @@ class Closing:
 class Walk:
     """One answer under way: what may come next, and what came of it.
 
-    forced: the tokens that begin it. branch: where it stands. spelt: how many chunks. closings: its closed segments.
+    forced: the tokens that begin it. branch: where it stands. chunks_taken: how many of the chunks are
+    in it. closings: its closed segments.
     """
 
-    __slots__ = ("_automaton", "_chunks", "_open", "branch", "closings", "forced", "spelt")
+    __slots__ = ("_automaton", "_chunks", "_open", "branch", "chunks_taken", "closings", "forced")
 
     def __init__(self, automaton: Automaton, chunks: Sequence[Sequence[int]]) -> None:
         if not chunks:
             raise ValueError("a comment without chunks has no answer")
         self._automaton = automaton
         self._chunks = chunks
-        self.spelt = 1
+        self.chunks_taken = 1
         self.branch = ROOT
         self.closings: list[Closing] = []
         self._open = Closing(0, [], [0.0])
@@ -117,7 +118,8 @@ class Walk:
     @property
     def onward(self) -> int | None:
         """The token with which the segment goes on to the next chunk, where it may."""
-        return self._chunks[self.spelt][0] if self.branch == ROOT and self.spelt < len(self._chunks) else None
+        has_next = self.branch == ROOT and self.chunks_taken < len(self._chunks)
+        return self._chunks[self.chunks_taken][0] if has_next else None
 
     @property
     def allowed(self) -> tuple[int, ...]:
@@ -151,16 +153,16 @@ class Walk:
         return edge.run if edge.to != CLOSED else [*edge.run, *self._closed()]
 
     def _closed(self) -> Sequence[int]:
-        self.closings.append(Closing(self.spelt, self._open.named[1:], self._open.logprobs[:-1]))
+        self.closings.append(Closing(self.chunks_taken, self._open.named[1:], self._open.logprobs[:-1]))
         self._open = Closing(0, [], [0.0])
-        if self.spelt == len(self._chunks):
+        if self.chunks_taken == len(self._chunks):
             return self._automaton.end
         self.branch = ROOT
         return [*self._automaton.next, *self._next_chunk()]
 
     def _next_chunk(self) -> Sequence[int]:
-        self.spelt += 1
-        return self._chunks[self.spelt - 1]
+        self.chunks_taken += 1
+        return self._chunks[self.chunks_taken - 1]
 
 
 def grown(options: Sequence[Edge], branches: list[Branch]) -> Edge:

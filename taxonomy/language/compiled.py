@@ -26,7 +26,7 @@ class Decision(NamedTuple):
     onward: int | None
 
 
-class Spelt(NamedTuple):
+class TokenizedAnswer(NamedTuple):
     """An answer's tokens, the end token included, and its decisions in order."""
 
     tokens: list[int]
@@ -36,7 +36,7 @@ class Spelt(NamedTuple):
 def compiled(taxonomy: Taxonomy, tokens: Tokens) -> Automaton:
     """The automaton of a taxonomy in a tokenizer's tokens: linear in the leaves."""
     labels = sorted({label for leaf in taxonomy.leaves for label in leaf.path})
-    spelt = dict(zip(labels, tokens.texts([escaped(label) for label in labels]), strict=True))
+    tokenized = dict(zip(labels, tokens.texts([escaped(label) for label in labels]), strict=True))
     branches: list[Branch] = [{}]  # the root, made last
     close = tuple(tokens.text(CLOSE))
     emotion = grown([Edge((*tokens.text(name), *close), CLOSED, (name,)) for name in EMOTIONS], branches)
@@ -46,7 +46,7 @@ def compiled(taxonomy: Taxonomy, tokens: Tokens) -> Automaton:
     def below(path: LabelPath) -> Edge:
         """From the end of a value to the end of the segment."""
         after = (
-            grown([_joined(spelt[x], x, below((*path, x))) for x in taxonomy.children(path)], branches)
+            grown([_joined(tokenized[x], x, below((*path, x))) for x in taxonomy.children(path)], branches)
             if len(path) < taxonomy.depth
             else emotion
         )
@@ -64,7 +64,7 @@ def _joined(run: Sequence[int], named: str, after: Edge) -> Edge:
 
 def cached(taxonomy: Taxonomy, tokens: Tokens, folder: Path) -> tuple[Automaton, Path]:
     """The automaton and the file that holds it, compiled where no earlier run has done so. Raises OSError."""
-    digest = hashlib.sha256(f"{FORMAT} {taxonomy.version} {tokens.fingerprint}".encode()).hexdigest()[:24]
+    digest = hashlib.sha256(f"{FORMAT} {taxonomy.version} {tokens.digest}".encode()).hexdigest()[:24]
     file = folder / f"{digest}.json"
     try:
         return Automaton.load(file), file
@@ -80,24 +80,26 @@ def chunk_tokens(chunks: Sequence[str], tokens: Tokens) -> list[list[int]]:
     return tokens.texts([escaped(chunk) for chunk in chunks])
 
 
-def spelt(pieces: Sequence[str], parts: Sequence[Part], automaton: Automaton, tokens: Tokens) -> Spelt:
+def tokenized_answer(
+    pieces: Sequence[str], parts: Sequence[Part], automaton: Automaton, tokens: Tokens
+) -> TokenizedAnswer:
     """One answer to a comment cut into chunks. Raises ValueError where a part does not end on a candidate cut."""
     walk = automaton.walk(chunk_tokens(pieces, tokens))
-    wanted = [*_wanted(pieces, parts, tokens), *automaton.end]
+    answer = [*_answer_tokens(pieces, parts, tokens), *automaton.end]
     decisions = []
     at = len(walk.forced)
     while not walk.is_done:
-        decisions.append(Decision(at, walk.allowed, walk.branch, None if walk.onward is None else walk.spelt))
-        forced = walk.decide(wanted[at])
+        decisions.append(Decision(at, walk.allowed, walk.branch, None if walk.onward is None else walk.chunks_taken))
+        forced = walk.decide(answer[at])
         at += 1 + len(forced)
-        if wanted[at - len(forced) : at] != forced:
+        if answer[at - len(forced) : at] != forced:
             raise ValueError("the answer leaves the language where a token is forced")
-    return Spelt(wanted, decisions)
+    return TokenizedAnswer(answer, decisions)
 
 
-def _wanted(pieces: Sequence[str], parts: Sequence[Part], tokens: Tokens) -> list[int]:
+def _answer_tokens(pieces: Sequence[str], parts: Sequence[Part], tokens: Tokens) -> list[int]:
     ends = {sum(map(len, pieces[:count])): count for count in range(len(pieces) + 1)}
-    wanted: list[int] = []
+    answer: list[int] = []
     start = end = 0
     for part in parts:
         end += len(part.content)
@@ -107,8 +109,8 @@ def _wanted(pieces: Sequence[str], parts: Sequence[Part], tokens: Tokens) -> lis
         for level, label in enumerate(part.path):
             texts += [before_level(level), escaped(label)]
         texts += [RESIDUE] if part.is_residue else [EMOTION, part.emotion, CLOSE]
-        wanted += [token for run in tokens.texts(texts) for token in run]
+        answer += [token for run in tokens.texts(texts) for token in run]
         start = end
     if "".join(pieces) != "".join(part.content for part in parts):
         raise ValueError("the answer ends before its comment does")
-    return wanted
+    return answer

@@ -3,7 +3,7 @@
 The automaton decodes; this says in the field's own notation what it may decode. Tests hold it to that, and other
 engines can be given it.
 
-Every sentence of it is MECE: inside a segment the chunks are spelt out verbatim; after each, the segment is closed
+Every sentence of it is MECE: inside a segment the chunks stand verbatim; after each, the segment is closed
 (with labels, or without: residue) or goes on. So an answer is disjoint, complete and verbatim by construction.
 """
 

@@ -12,7 +12,7 @@ from taxonomy.tree import Taxonomy
 PROMPT_VERSION: Final = "route/1"
 """Changes with every change of the text below; a checkpoint answers only the prompt that it was trained on."""
 
-_ASKED: Final = "\ue000asked\ue001"
+_PLACEHOLDER: Final = "\ue000asked\ue001"
 LEARNED_SYSTEM: Final = "Route the comment."
 
 
@@ -28,7 +28,7 @@ class Prompt:
 
     def __init__(self, tokenizer: HfTokenizer, tokens: Tokens, taxonomy: Taxonomy, style: PromptStyle) -> None:
         system = LEARNED_SYSTEM if style is PromptStyle.LEARNED else _instructions(taxonomy)
-        turns = [{"role": "system", "content": system}, {"role": "user", "content": _ASKED}]
+        turns = [{"role": "system", "content": system}, {"role": "user", "content": _PLACEHOLDER}]
         self._tokens = tokens
         self._before, self._after = _around(tokenizer, tokens, turns)
 
@@ -42,7 +42,7 @@ class ChatPrompt:
 
     def __init__(self, tokenizer: HfTokenizer, tokens: Tokens) -> None:
         self._tokens = tokens
-        self._before, self._after = _around(tokenizer, tokens, [{"role": "user", "content": _ASKED}])
+        self._before, self._after = _around(tokenizer, tokens, [{"role": "user", "content": _PLACEHOLDER}])
 
     def of(self, question: str) -> list[int]:
         """The token ids; the question's part holds no special token."""
@@ -53,7 +53,7 @@ def _around(tokenizer: HfTokenizer, tokens: Tokens, turns: list[dict[str, str]])
     """The template's tokens before and after what is asked, up to where the answer begins."""
     # Where a template offers thinking, an answer under a grammar has no room for it.
     text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, enable_thinking=False)
-    before, _, after = str(text).partition(_ASKED)
+    before, _, after = str(text).partition(_PLACEHOLDER)
     return tokens.template(before), tokens.template(after)
 
 

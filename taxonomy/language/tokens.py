@@ -25,7 +25,7 @@ class HfTokenizer(Protocol):
 class Tokens:
     """Two ways to tokenise with one vocabulary: our own template text, and text that is only text.
 
-    Raises nothing on any `str` without lone surrogates. `fingerprint` is a hash of all that decides the tokens.
+    Raises nothing on any `str` without lone surrogates. `digest` is a hash of all that decides the tokens.
     """
 
     def __init__(self, tokenizer: HfTokenizer) -> None:
@@ -33,7 +33,7 @@ class Tokens:
         self.eos: int = tokenizer.eos_token_id
         self._template = tokenizer.backend_tokenizer
         written = self._template.to_str()
-        self.fingerprint = hashlib.sha256(f"{self.eos} {written}".encode()).hexdigest()
+        self.digest = hashlib.sha256(f"{self.eos} {written}".encode()).hexdigest()
         spec = json.loads(written)
         # Without its added tokens a tokenizer knows no control token: "<|im_end|>" is a few plain characters to it.
         self._plain = Tokenizer.from_str(json.dumps(spec | {"added_tokens": [], "post_processor": None}))

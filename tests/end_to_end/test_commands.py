@@ -38,24 +38,25 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         ["eval", "served"],
         ["checkpoint", "verify"],
         ["checkpoint", "activate"],
+        ["checkpoint", "trials"],
     ],
 )
 def test_every_command_has_help(arguments: list[str]) -> None:
     done = command(*arguments, "--help")
     assert done.returncode == 0
-    assert "usage: route-feedback" in done.stdout
+    assert "Usage: route-feedback" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["fly"], "there is no command 'fly'"),
+        (["fly"], "No such command 'fly'"),
         (["taxonomy", "validate", "nowhere.yaml"], "there is no taxonomy file nowhere.yaml"),
         (["taxonomy", "convert", str(BUNDLED_TAXONOMY), "x.txt"], "not '.txt'"),
         (["route"], "either a comment or --file"),
         (["train", "nowhere.yaml", "--out", "x"], "there is no recipe nowhere.yaml"),
-        (["serve", "--port", "http"], "invalid int value"),
-        (["serve", "--port", "70000"], "ROUTE_FEEDBACK_PORT"),
+        (["serve", "--port", "http"], "Input should be a valid integer"),
+        (["serve", "--port", "70000"], "--port: Input should be"),
     ],
 )
 def test_a_wrong_call_is_exit_code_2_and_says_what(arguments: list[str], said: str) -> None:
@@ -68,7 +69,7 @@ def test_a_wrong_call_is_exit_code_2_and_says_what(arguments: list[str], said: s
 def test_an_unknown_setting_is_an_error() -> None:
     done = command("serve", ROUTE_FEEDBACK_PROT="80")
     assert done.returncode == 2
-    assert "ROUTE_FEEDBACK_PROT" in done.stderr
+    assert "ROUTE_FEEDBACK_PROT: unknown setting; did you mean ROUTE_FEEDBACK_PORT?" in done.stderr
 
 
 def test_a_taken_port_is_named() -> None:
@@ -120,6 +121,12 @@ def test_a_file_of_comments_is_routed_in_order_and_what_fails_is_named(live: Liv
 
 def test_one_comment_is_routed(live: Live) -> None:
     done = command("route", "It came late.", "--url", live.url)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["segments"] is not None
+
+
+def test_without_a_service_the_answer_stands_alone_on_standard_output() -> None:
+    done = command("route", "It came late.")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["segments"] is not None
 

@@ -15,19 +15,23 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import psutil
 import pytest
 import torch
+from prometheus_client import CollectorRegistry
 from safetensors.torch import load_file, save_file
 
-from serve.activation.activation import ActivationRequest, Activator, Report
+from serve.activation.activation import Activation, ActivationRequest, Activator
 from serve.activation.phases import Phase
 from serve.activation.proof import record, tolerance, verify
-from serve.engine.vllm.engine import cpu_dtype
+from serve.engine.model import Model
+from serve.engine.vllm.llm import cpu_dtype
 from serve.registry.registry import Registry
+from serve.registry.store import Directory
 from serve.routing.active import Active
 from serve.routing.answer import Answer
-from serve.routing.pair import Pair, pair_of
+from serve.routing.loading import pair_of
+from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import BUNDLED_CHECKPOINT, Settings
-from serve.start import start_router, swap_of
+from serve.start import activator_of, limits_of, metrics_on, start_router
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint.adapter import adapter_of
 from taxonomy.errors import EngineFailed, FingerprintDiffers
@@ -75,13 +79,13 @@ class Stage(NamedTuple):
     def serving(self) -> CheckpointId:
         return self.active.router.pair.checkpoint
 
-    def swap(self, strategy: Strategy) -> Activator:
+    def activator(self, strategy: Strategy) -> Activator:
         """A second engine has room for adapters."""
         lora = {"enable_lora": True, "max_lora_rank": 8} if strategy == "blue_green" else {}
-        settings = self.settings.model_copy(update={"swap": strategy, "engine": self.settings.engine | lora})
-        swap = swap_of(settings, self.active)
-        assert swap
-        return swap
+        settings = self.settings.model_copy(update={"activation": strategy, "engine": self.settings.engine | lora})
+        activator = activator_of(settings, self.active, metrics_on(CollectorRegistry()))
+        assert activator
+        return activator
 
     def pair(self, checkpoint: CheckpointId) -> Pair:
         return pair_of(str(self.registry.folder(checkpoint)), bundled_taxonomy(), self.settings.cache)
@@ -96,7 +100,7 @@ class Stage(NamedTuple):
     def ensure(self, checkpoint: CheckpointId, strategy: Strategy = "in_place") -> None:
         """What a test begins with, whatever the one before left."""
         if self.serving != checkpoint:
-            self.run(self.swap(strategy).activate(ActivationRequest(checkpoint, "test")))
+            self.run(self.activator(strategy).activate(ActivationRequest(checkpoint, "test")))
 
 
 def changed(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> Path:
@@ -124,7 +128,7 @@ async def started(folder: Path, settings: Settings) -> tuple[Router, list[Answer
 
 async def set_up(folder: Path, settings: Settings, loop: asyncio.AbstractEventLoop) -> Stage:
     a, b = changed(folder / "a", dict.copy), changed(folder / "b", turned)
-    registry = Registry(folder / "registry")
+    registry = Registry(Directory(folder / "registry"))
     other, answers = await started(b, settings)
     await other.close()
     two = registry.add(b, bundled_taxonomy(), "test").version
@@ -145,7 +149,7 @@ async def recorded_adapter(folder: Path, registry: Registry, base: CheckpointId,
     small, merged = adapted(folder / "adapter", folder / "merged", registry.folder(base))
     manifest = adapter_of(small, registry.manifest(base))
     pair = pair_of(str(registry.folder(base)), bundled_taxonomy(), settings.cache)
-    reference = Router(pair, TorchEngine(pair.automaton, merged), settings, context=32_768)
+    reference = Router(pair, TorchEngine(pair.automaton, merged), limits_of(settings), context=32_768)
     published(small, PROMOTED, manifest, fingerprint=await record(reference))
     return registry.add(small, bundled_taxonomy(), "test").version
 
@@ -153,7 +157,7 @@ async def recorded_adapter(folder: Path, registry: Registry, base: CheckpointId,
 @pytest.fixture(scope="module")
 def stage(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("stage")
-    settings = settings.model_copy(update={"registry": folder / "registry"})
+    settings = settings.model_copy(update={"registry": str(folder / "registry")})
     (folder / "registry").mkdir()
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="stage")
@@ -203,7 +207,8 @@ def swapped_under_load(stage: Stage, strategy: Strategy, *versions: CheckpointId
     async def main() -> list[Given]:
         async with under_load(stage) as answers:
             for version in versions:
-                assert (await stage.swap(strategy).activate(ActivationRequest(version, "test"))).outcome == "active"
+                activation = await stage.activator(strategy).activate(ActivationRequest(version, "test"))
+                assert activation.outcome == "active"
                 await asyncio.sleep(1)
             return answers
 
@@ -233,17 +238,17 @@ def test_the_reload_that_reports_success_and_keeps_packed_copies_is_refused(
     stage.ensure(stage.one)
     ours = stage.engine.reload
 
-    async def plain(pair: Pair) -> None:
-        if pair.checkpoint != stage.two:
-            await ours(pair)
+    async def plain(model: Model) -> None:
+        if model.checkpoint != stage.two:
+            await ours(model)
             return
         await stage.engine._llm.pause_generation(mode="wait")
-        await stage.engine._llm.collective_rpc("reload_weights", kwargs={"weights_path": pair.model})
+        await stage.engine._llm.collective_rpc("reload_weights", kwargs={"weights_path": model.path})
         await stage.engine._llm.resume_generation()
 
     monkeypatch.setattr(stage.engine, "reload", plain)
     with pytest.raises(FingerprintDiffers):
-        stage.run(stage.swap("in_place").activate(ActivationRequest(stage.two, "test")))
+        stage.run(stage.activator("in_place").activate(ActivationRequest(stage.two, "test")))
     stage.proves(stage.one)
 
 
@@ -271,7 +276,7 @@ def test_weights_that_cannot_be_loaded_in_place_leave_the_old_ones_restored(
 
     monkeypatch.setattr(stage.engine._llm, "collective_rpc", reading)
     with pytest.raises(EngineFailed, match="could not load"):
-        stage.run(stage.swap("in_place").activate(ActivationRequest(stage.two, "test")))
+        stage.run(stage.activator("in_place").activate(ActivationRequest(stage.two, "test")))
     stage.proves(stage.one)
 
 
@@ -315,15 +320,15 @@ def test_a_new_engine_that_is_killed_while_it_loads_leaves_the_old_one_serving(s
     old = cores()
 
     async def main() -> None:
-        swap = stage.swap("blue_green")
+        activator = stage.activator("blue_green")
         async with under_load(stage) as answers:
             killing = asyncio.create_task(killed_when(lambda: cores() - old))
             with pytest.raises(EngineFailed, match="could not start"):
-                await swap.activate(ActivationRequest(stage.two, "test"))
+                await activator.activate(ActivationRequest(stage.two, "test"))
             await killing
         assert {name for name, _, _ in answers} == {stage.one}
-        assert swap.report
-        assert swap.report.broke_off is Phase.LOADING
+        assert activator.activation
+        assert activator.activation.broke_off is Phase.LOADING
 
     stage.run(main())
     stage.proves(stage.one)
@@ -334,8 +339,8 @@ def test_an_old_engine_that_is_killed_while_it_drains_leaves_the_new_one_serving
     stage.ensure(stage.one)
     old = stage.core
 
-    async def main() -> Report:
-        swap = stage.swap("blue_green")
+    async def main() -> Activation:
+        activator = stage.activator("blue_green")
         started: list[asyncio.Task[Answer]] = []
 
         async def ask() -> Answer:
@@ -343,14 +348,14 @@ def test_an_old_engine_that_is_killed_while_it_drains_leaves_the_new_one_serving
                 return await router.route(" ".join(COMMENTS * 6))
 
         async def kill() -> None:
-            while swap.phase is not Phase.VERIFYING:  # noqa: ASYNC110 (what is polled is what the API shows)
+            while activator.phase is not Phase.VERIFYING:  # noqa: ASYNC110 (what is polled is what the API shows)
                 await asyncio.sleep(0.01)
             started.extend(asyncio.create_task(ask()) for _ in range(200))
-            await killed_when(lambda: old if swap.phase is Phase.DRAINING else set())
+            await killed_when(lambda: old if activator.phase is Phase.DRAINING else set())
 
-        async with under_load_until_shift(stage, swap):
+        async with under_load_until_shift(stage, activator):
             killing = asyncio.create_task(kill())
-            report = await swap.activate(ActivationRequest(stage.two, "test"))
+            report = await activator.activate(ActivationRequest(stage.two, "test"))
             await killing
         failed = [e for e in await asyncio.gather(*started, return_exceptions=True) if isinstance(e, BaseException)]
         assert failed
@@ -363,12 +368,12 @@ def test_an_old_engine_that_is_killed_while_it_drains_leaves_the_new_one_serving
 
 
 @asynccontextmanager
-async def under_load_until_shift(stage: Stage, swap: Activator) -> AsyncIterator[None]:
+async def under_load_until_shift(stage: Stage, activator: Activator) -> AsyncIterator[None]:
     """Clients that fail on nothing for as long as both engines live."""
 
     async def client(number: int) -> None:
         at = number % len(COMMENTS)
-        while swap.phase not in {Phase.VERIFYING, Phase.SHIFTING, Phase.DRAINING, Phase.RETIRING}:
+        while activator.phase not in {Phase.VERIFYING, Phase.SHIFTING, Phase.DRAINING, Phase.RETIRING}:
             with stage.active.borrowed() as router:
                 name, answer = router.pair.checkpoint, await router.route(COMMENTS[at])
             assert alike(answer, stage.fresh[name][at])

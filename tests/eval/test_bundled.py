@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from eval.decoding.decoding import reproduced
-from eval.judging.gate import Policy, decide
+from eval.judging.gate import GatePolicy, decide
 from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.checkpoint.gate_record import Verdict
 from taxonomy.checkpoint.manifest import read_manifest, verify
@@ -17,7 +17,7 @@ MANIFEST = read_manifest(BUNDLED_CHECKPOINT)
 
 
 def test_it_passes_the_default_gate_against_itself() -> None:
-    decision = decide(MANIFEST, MANIFEST, Policy(), datetime.now(UTC))
+    decision = decide(MANIFEST, MANIFEST, GatePolicy(), datetime.now(UTC))
     assert decision.verdict is Verdict.PROMOTE, [f for f in decision.findings if f.verdict is not Verdict.PROMOTE]
     verify(BUNDLED_CHECKPOINT, MANIFEST)
 
@@ -25,8 +25,8 @@ def test_it_passes_the_default_gate_against_itself() -> None:
 def test_the_engine_that_serves_reproduces_its_fingerprint(live: Live) -> None:
     assert live.router
     assert MANIFEST.fingerprint
-    told = live.run(reproduced(live.router, MANIFEST.fingerprint))
-    assert told["reproduced"] is True, told
+    found = live.run(reproduced(live.router, MANIFEST.fingerprint))
+    assert found.reproduced is True, found
 
 
 def test_it_learned_with_replay_and_both_axes_were_measured() -> None:

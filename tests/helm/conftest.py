@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support import requirements as needed
+from tests.support import requirements
 
 CHART = Path("helm/route-feedback")
 Manifest = Mapping[str, Any]
@@ -19,13 +19,13 @@ Render = Callable[..., Sequence[Manifest]]
 @pytest.fixture(scope="session")
 def render() -> Render:
     """`rendered`, where Helm is to be had."""
-    needed.module("helm_python", "helm-python-sdk")
+    requirements.module("helm_python", "helm-python-sdk")
     return rendered
 
 
 def rendered(values: Mapping[str, Any] | None = None) -> list[Manifest]:
     """Values over the chart's own -> the manifests of a release `demo` in the namespace `prod`."""
-    helm = needed.module("helm_python", "helm-python-sdk")
+    helm = requirements.module("helm_python", "helm-python-sdk")
     with helm.Chart.load(str(CHART)) as chart:
         files = chart.render(dict(values or {}), name="demo", namespace="prod")
     documents = (yaml.safe_load_all(text) for name, text in files.items() if name.endswith(".yaml"))

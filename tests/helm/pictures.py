@@ -25,8 +25,8 @@ from typing import Any, Final, NamedTuple
 import httpx
 from matplotlib.figure import Figure
 
-from serve.routing.pair import load_pair
 from serve.settings import load_settings
+from serve.start import load_pair
 from tests.helm import watched
 from tests.helm.conftest import CHART, of_kind, profile, rendered
 from train.corpus.generator import Corpus, load_phrasebook
@@ -43,7 +43,7 @@ STEP_S: Final = 2
 COLUMNS: Final = 3
 MOST_LINES: Final = 8
 SHOWN: Final = ("service", "engine", "quality", "slo")
-"""No checkpoint is swapped meanwhile, so that dashboard would show nothing."""
+"""No checkpoint is activated meanwhile, so that dashboard would show nothing."""
 
 
 class Line(NamedTuple):
@@ -54,7 +54,7 @@ class Line(NamedTuple):
     values: Sequence[float]
 
 
-class Span(NamedTuple):
+class Period(NamedTuple):
     """From when to when, in seconds since 1970."""
 
     start: float
@@ -71,18 +71,18 @@ def main() -> None:
         watched.write_past(folder, {leaf.path[0]: 10 for leaf in load_pair(load_settings({})).taxonomy.leaves})
         rules = of_kind(rendered(profile("gpu")), "PrometheusRule")["spec"]["groups"]
         with watched.prometheus(folder, rules, [address]) as prometheus:
-            begun = time.time()
+            started = time.time()
             asyncio.run(_traffic(f"http://{address}", given.seconds))
-            _draw_all(prometheus, Span(begun, time.time()))
+            _draw_all(prometheus, Period(started, time.time()))
 
 
-def _draw_all(prometheus: str, span: Span) -> None:
+def _draw_all(prometheus: str, period: Period) -> None:
     for name in SHOWN:
         dashboard = json.loads((CHART / "dashboards" / f"{name}.json").read_text())
         panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
         _draw(
             dashboard["title"],
-            [(panel, _series(prometheus, panel, span)) for panel in panels],
+            [(panel, _series(prometheus, panel, period)) for panel in panels],
             OUT / f"{name}.png",
         )
         print(OUT / f"{name}.png", flush=True)
@@ -123,20 +123,20 @@ async def _traffic(url: str, seconds: float) -> None:
             await asyncio.gather(*(ask(until) for _ in range(load)))
 
 
-def _series(prometheus: str, panel: Mapping[str, Any], span: Span) -> list[Line]:
+def _series(prometheus: str, panel: Mapping[str, Any], period: Period) -> list[Line]:
     """Of many lines those with the largest values."""
     found = []
     for target in panel["targets"]:
         query = target["expr"]
         for name, value in VARIABLES.items():
             query = query.replace(name, value)
-        asked = {"query": query, "start": span.start, "end": span.end, "step": STEP_S}
+        asked = {"query": query, "start": period.start, "end": period.end, "step": STEP_S}
         answer = httpx.get(f"{prometheus}/api/v1/query_range", params=asked, timeout=60).raise_for_status().json()
         for line in answer["data"]["result"]:
             legend = target["legendFormat"]
             for label in re.findall(r"\{\{(\w+)\}\}", legend):
                 legend = legend.replace(f"{{{{{label}}}}}", line["metric"].get(label, ""))
-            times = [at - span.start for at, _ in line["values"]]
+            times = [at - period.start for at, _ in line["values"]]
             found.append(Line(legend, times, [float(value) for _, value in line["values"]]))
     if not found:
         raise SystemExit(f"no data: {panel['title']}")

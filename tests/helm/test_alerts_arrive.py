@@ -21,6 +21,7 @@ import yaml
 from serve.activation.activation import ActivationRequest
 from serve.engine.protocol import Decoded, ScriptedEngine, Task
 from serve.registry.registry import Registry
+from serve.registry.store import Directory
 from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import Settings
@@ -28,8 +29,8 @@ from taxonomy.errors import EngineFailed
 from taxonomy.labels import CheckpointId
 from tests.helm import watched
 from tests.helm.conftest import Render, of_kind, profile
-from tests.support import requirements as needed
-from tests.support.two_checkpoints import House, two_versions
+from tests.support import requirements
+from tests.support.two_checkpoints import TwoCheckpoints, two_checkpoints
 
 ONCE = "Delivery - Shipping and Logistics"
 GONE = {"RouteFeedbackTargetDown", "RouteFeedbackTargetMissing"}
@@ -52,17 +53,17 @@ def test_every_alert_arrives_with_its_runbook(render: Render, pair: Pair, settin
     watched.write_past(tmp_path, {leaf.path[0]: 0.001 for leaf in pair.taxonomy.leaves} | {ONCE: 10})
     rng = random.Random(1)
     engine = Faulty(pair.automaton, lambda allowed: (rng.choice(allowed), -2.0))
-    other = replace(pair, checkpoint=CheckpointId("ck_other"))
+    other = replace(pair, model=replace(pair.model, checkpoint=CheckpointId("ck_other")))
     with _alertmanager(tmp_path) as (address, arrived), ExitStack() as apps:
         first = apps.enter_context(watched.app(pair, engine))
         second = apps.enter_context(watched.app(other, engine))
-        swapping = house_of(tmp_path, settings)
-        third = apps.enter_context(watched.serving(swapping.active))
+        two = two_of(tmp_path, settings)
+        third = apps.enter_context(watched.serving(two.active, two.metrics.answers))
         with watched.prometheus(tmp_path, groups, [first, second, third], address):
             with httpx.Client(base_url=f"http://{first}") as client:
                 while _missing(alerts - GONE, arrived):
                     client.post("/v1/route", json={"comment": "late"})
-                    fail_an_activation(swapping)
+                    fail_an_activation(two)
                     client.post("/v1/route", json={"comment": "It came late. The picture is blurry."})
             apps.close()  # from now on nothing can be scraped
             while _missing(alerts, arrived):
@@ -72,20 +73,20 @@ def test_every_alert_arrives_with_its_runbook(render: Render, pair: Pair, settin
         assert "{{" not in alert["annotations"]["summary"]
 
 
-def house_of(folder: Path, settings: Settings) -> House:
-    """A registry with two versions, and what swaps them."""
-    names = two_versions(folder, settings)
-    return House(Registry(folder / "registry"), settings, *names)
+def two_of(folder: Path, settings: Settings) -> TwoCheckpoints:
+    """A registry with two checkpoints, and what activates them."""
+    names = two_checkpoints(folder, settings)
+    return TwoCheckpoints(Registry(Directory(folder / "registry")), settings, *names)
 
 
-def fail_an_activation(house: House) -> None:
-    """The engine on the other version does not start."""
+def fail_an_activation(two: TwoCheckpoints) -> None:
+    """The engine on the other checkpoint does not start."""
 
     async def load(_: Pair) -> Router:
         raise EngineFailed("no memory for a second engine")
 
     with pytest.raises(EngineFailed):
-        asyncio.run(house.swapping(load).activate(ActivationRequest(house.two, "test")))
+        asyncio.run(two.activator_on(load).activate(ActivationRequest(two.second, "test")))
 
 
 def _groups(render: Render) -> list[dict[str, Any]]:
@@ -106,7 +107,7 @@ def _missing(alerts: set[str], arrived: Mapping[str, Any]) -> set[str]:
 @contextmanager
 def _alertmanager(folder: Path) -> Iterator[tuple[str, dict[str, dict[str, Any]]]]:
     """The address of a real Alertmanager, and what arrives at its webhook, by alert."""
-    program = needed.program("prometheus-alertmanager", "prometheus-alertmanager")
+    program = requirements.program("prometheus-alertmanager", "prometheus-alertmanager")
     arrived: dict[str, dict[str, Any]] = {}
 
     class Hook(http.server.BaseHTTPRequestHandler):

@@ -11,16 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from serve.commands.serve import DRAIN_S
-from serve.http.app import create_app
-from serve.routing.active import Active
+from serve.http.server import DRAIN_S
 from serve.routing.router import Router
 from serve.settings import PREFIX, Settings, load_settings
 from serve.telemetry.metrics import LATENCY_S
-from serve.telemetry.traces import wanted
+from serve.telemetry.traces import is_asked_for
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from tests.helm.conftest import CHART, Manifest, Render, of_kind, profile
-from tests.support import requirements as needed
+from tests.support import requirements
+from tests.support.apps import app_on
 
 ALL_MONITORING = {"monitoring": {"serviceMonitor": True, "rules": True, "dashboards": True}}
 MATRIX: dict[str, dict[str, Any]] = {
@@ -115,14 +114,14 @@ def schema() -> dict[str, Any]:
 
 
 def test_helm_lints_it_without_a_word_but_that_it_has_no_icon() -> None:
-    helm = needed.module("helm_python", "helm-python-sdk")
+    helm = requirements.module("helm_python", "helm-python-sdk")
     linted = helm.lint(str(CHART), strict=True)
     assert [message["error"] for message in linted["messages"]] == ["icon is recommended"]
 
 
 @pytest.mark.parametrize("version", ["1.29.0", "1.33.0", "1.37.0"])
 def test_every_manifest_is_valid_for_kubernetes(manifests: Sequence[Manifest], version: str) -> None:
-    kubernetes = needed.module("kubernetes_validate", "kubernetes-validate")
+    kubernetes = requirements.module("kubernetes_validate", "kubernetes-validate")
     for manifest in manifests:
         if manifest["kind"] not in CUSTOM:
             kubernetes.validate(manifest, version, strict=True)
@@ -130,7 +129,7 @@ def test_every_manifest_is_valid_for_kubernetes(manifests: Sequence[Manifest], v
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_wrong_values_are_refused_by_name(render: Render, name: str) -> None:
-    helm = needed.module("helm_python", "helm-python-sdk")
+    helm = requirements.module("helm_python", "helm-python-sdk")
     values, named = REFUSED[name]
     with pytest.raises(helm.HelmError, match=named):
         render(values)
@@ -183,7 +182,7 @@ def test_selectors_find_their_pods_and_the_monitor_its_service(manifests: Sequen
 
 
 def test_ports_and_paths_are_those_of_the_service(manifests: Sequence[Manifest], scripted_router: Router) -> None:
-    paths = {getattr(route, "path", "") for route in create_app(Active(scripted_router)).routes}
+    paths = {getattr(route, "path", "") for route in app_on(scripted_router).routes}
     deployment, service = of_kind(manifests, "Deployment"), of_kind(manifests, "Service")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     (port,) = container["ports"]
@@ -337,12 +336,12 @@ def test_checkpoints_are_read_only_unless_a_registry_stands_among_them(render: R
 def test_spans_go_out_where_a_collector_is_named_and_the_network_lets_them(render: Render) -> None:
     manifests = render(MATRIX["traced"])
     env = {e["name"]: e.get("value", "") for e in env_of(manifests)}
-    assert wanted(env)
+    assert is_asked_for(env)
     assert (env["OTEL_TRACES_SAMPLER"], env["OTEL_TRACES_SAMPLER_ARG"]) == ("parentbased_traceidratio", "0.1")
     assert list(env).index("POD") < list(env).index("OTEL_RESOURCE_ATTRIBUTES")  # or $(POD) would stay as it is
     out = of_kind(manifests, "NetworkPolicy")["spec"]["egress"]
     assert {port["port"] for rule in out for port in rule["ports"]} == {53, 4318}
-    assert not wanted({e["name"]: e.get("value", "") for e in env_of(render())})
+    assert not is_asked_for({e["name"]: e.get("value", "") for e in env_of(render())})
 
 
 def test_a_changed_setting_starts_new_pods(render: Render) -> None:

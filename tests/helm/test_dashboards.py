@@ -15,15 +15,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from serve.engine.protocol import ScriptedEngine
-from serve.http.app import create_app
-from serve.routing.active import Active
 from serve.routing.pair import Pair
 from serve.routing.router import Router
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from tests.conftest import Live
 from tests.helm import watched
 from tests.helm.conftest import CHART, Render, of_kind, profile
-from tests.support import requirements as needed
+from tests.support import requirements
+from tests.support.apps import app_on
 
 VARIABLES = {"$namespace": "prod", "$replica": ".*", "$checkpoint": ".*", "$__rate_interval": "5s"}
 TRAFFIC_S = 12
@@ -53,8 +52,8 @@ QUERIES = [
 
 @pytest.mark.parametrize("name", committed())
 def test_the_chart_holds_what_the_code_writes(name: str) -> None:
-    needed.module("grafana_foundation_sdk", "grafana-foundation-sdk")
-    from helm.dashboards import DASHBOARDS, written  # noqa: PLC0415 (it needs that package)
+    requirements.module("grafana_foundation_sdk", "grafana-foundation-sdk")
+    from helm.dashboards.build import DASHBOARDS, written  # noqa: PLC0415 (it needs that package)
 
     assert set(committed()) == set(DASHBOARDS)
     assert (CHART / "dashboards" / f"{name}.json").read_text() == written(name), "python -m helm.dashboards writes it"
@@ -90,7 +89,7 @@ def test_no_config_map_is_larger_than_kubernetes_takes(render: Render) -> None:
 
 
 def test_every_metric_of_a_query_is_exposed_or_recorded(render: Render, scripted_router: Router) -> None:
-    exposed = TestClient(create_app(Active(scripted_router))).get("/metrics").text
+    exposed = TestClient(app_on(scripted_router)).get("/metrics").text
     groups = of_kind(render(profile("gpu")), "PrometheusRule")["spec"]["groups"]
     recorded = {rule.get("record") for group in groups for rule in group["rules"]}
     queries = " ".join(str(query.values[0]) for query in QUERIES)
@@ -120,7 +119,7 @@ def test_every_query_has_data_and_no_nan(scraped: Scraped, expr: str) -> None:
 @pytest.fixture(scope="module")
 def scraped(render: Render, pair: Pair, live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
     """Two pods, of which one has a real engine, under the chart's own rules."""
-    needed.program("prometheus", "prometheus")
+    requirements.program("prometheus", "prometheus")
     folder, rng = tmp_path_factory.mktemp("prometheus"), random.Random(1)
     groups = of_kind(render(profile("gpu")), "PrometheusRule")["spec"]["groups"]
     watched.write_past(folder, {leaf.path[0]: 10 for leaf in pair.taxonomy.leaves})

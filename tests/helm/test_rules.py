@@ -12,11 +12,10 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
-from serve.http.app import create_app
-from serve.routing.active import Active
 from serve.routing.router import Router
 from tests.helm.conftest import Render, of_kind, profile
-from tests.support import requirements as needed
+from tests.support import requirements
+from tests.support.apps import app_on
 
 RUNBOOKS = Path("docs/operations/runbooks")
 HERE = 'namespace="prod",job="demo-route-feedback"'
@@ -80,8 +79,8 @@ def reviews(rate: float, minutes: int) -> Series:
     return {pod(PREFIX + "reviews_total", team="logistics"): steady([(rate, minutes)])}
 
 
-def swaps(outcome: str, phase: str, values: str) -> Series:
-    return {pod(PREFIX + "swaps_total", outcome=outcome, phase=phase): values}
+def activations(outcome: str, phase: str, values: str) -> Series:
+    return {pod(PREFIX + "activations_total", outcome=outcome, phase=phase): values}
 
 
 UP = {pod("up"): "1x15000"}
@@ -140,14 +139,16 @@ CASES: dict[str, Case] = {
         UP | segments([(50, 200)], [(50, 200)]) | reviews(60, 200), 190, {("RouteFeedbackReviewShare", "warning", "")}
     ),
     "some segments for a person": Case(UP | segments([(50, 200)], [(50, 200)]) | reviews(45, 200), 190, set()),
-    "two checkpoints for long": Case(UP | pairs(60, "ck_1", "ck_2"), 40, {("RouteFeedbackVersionSkew", "warning", "")}),
+    "two checkpoints for long": Case(
+        UP | pairs(60, "ck_1", "ck_2"), 40, {("RouteFeedbackCheckpointSkew", "warning", "")}
+    ),
     "two checkpoints while one replaces the other": Case(UP | pairs(60, "ck_1", "ck_2"), 25, set()),
     "an activation that failed": Case(
-        UP | swaps("failed", "loading", "0x30 1x4"), 34, {("RouteFeedbackSwapFailed", "warning", "")}
+        UP | activations("failed", "loading", "0x30 1x4"), 34, {("RouteFeedbackActivationFailed", "warning", "")}
     ),
-    "an activation that failed long ago": Case(UP | swaps("failed", "loading", "0x30 1x40"), 68, set()),
+    "an activation that failed long ago": Case(UP | activations("failed", "loading", "0x30 1x40"), 68, set()),
     "activations that came to their end, or to nothing": Case(
-        UP | swaps("active", "retiring", "0x30 1x4") | swaps("failed", "resolving", "0x30 1x4"), 34, set()
+        UP | activations("active", "retiring", "0x30 1x4") | activations("failed", "resolving", "0x30 1x4"), 34, set()
     ),
     "other things written about": Case(
         UP | segments([(8, 8 * DAY), (2, DAY)], [(2, 8 * DAY), (8, DAY)]),
@@ -181,7 +182,7 @@ MUTATIONS = {
     "the client's errors as ours": ('"500|503"', '"4..|50."', "what clients do wrong"),
     "another edge": ('le="2.0"', 'le="2"', "half a day of half the answers late"),
     "another metric": ("route_feedback_violations_total", "route_feedback_violation_total", "one violation"),
-    "another outcome of a swap": ('outcome="failed"', 'outcome="failure"', "an activation that failed"),
+    "another outcome of an activation": ('outcome="failed"', 'outcome="failure"', "an activation that failed"),
     "a patient skew": ("for: 30m", "for: 50m", "two checkpoints for long"),
     "more reviews borne": ("> 0.5", "> 0.65", "most segments for a person"),
     "targets given up late": ("for: 5m", "for: 30m", "all pods gone"),
@@ -196,7 +197,7 @@ def rules(render: Render) -> dict[str, Any]:
 
 
 def verdict(folder: Path, rules: str, case: Case) -> subprocess.CompletedProcess[str]:
-    promtool = needed.program("promtool", "prometheus")
+    promtool = requirements.program("promtool", "prometheus")
     (folder / "rules.yaml").write_text(rules)
     expected = [
         {
@@ -250,7 +251,7 @@ def test_every_alert_has_a_case_in_which_it_fires(rules: dict[str, Any]) -> None
 
 
 def test_promtool_finds_no_fault_in_the_rules_of_any_profile(render: Render, tmp_path: Path) -> None:
-    promtool = needed.program("promtool", "prometheus")
+    promtool = requirements.program("promtool", "prometheus")
     for name in ("gpu", "fleet"):
         file = tmp_path / f"{name}.yaml"
         file.write_text(yaml.safe_dump(of_kind(render(profile(name)), "PrometheusRule")["spec"]))
@@ -273,7 +274,7 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert(rules: dict[str, A
 def test_rules_and_scalers_name_metrics_that_are_exposed(
     render: Render, rules: dict[str, Any], scripted_router: Router
 ) -> None:
-    exposed = TestClient(create_app(Active(scripted_router))).get("/metrics").text
+    exposed = TestClient(app_on(scripted_router)).get("/metrics").text
     scaler = of_kind(render({"autoscaling": {"kind": "keda"}}), "ScaledObject")["spec"]["triggers"][0]["metadata"]
     named = set(re.findall(r"\broute_feedback_\w+", yaml.safe_dump(rules) + scaler["query"]))
     assert len(named) >= 8

@@ -21,8 +21,9 @@ from serve.routing.active import Active
 from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import load_settings
+from serve.start import limits_of, metrics_on
 from serve.telemetry.metrics import Metrics
-from tests.support import requirements as needed
+from tests.support import requirements
 
 JOB: Final = "demo-route-feedback"
 DAY_S: Final = 24 * 3600
@@ -33,14 +34,16 @@ def app(pair: Pair, engine: Engine) -> Iterator[str]:
     """Its host and port."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    with serving(Active(Router(pair, engine, load_settings({}), 32_768, Metrics(registry)))) as address:
+    metrics = metrics_on(registry).answers
+    router = Router(pair, engine, limits_of(load_settings({})), 32_768, metrics)
+    with serving(Active(router, metrics), metrics) as address:
         yield address
 
 
 @contextmanager
-def serving(active: Active) -> Iterator[str]:
+def serving(active: Active, metrics: Metrics) -> Iterator[str]:
     """Host and port of the app over it."""
-    server = uvicorn.Server(uvicorn.Config(create_app(active), port=free_port(), log_level="critical"))
+    server = uvicorn.Server(uvicorn.Config(create_app(active, metrics), port=free_port(), log_level="critical"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -71,7 +74,7 @@ def prometheus(
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": [group | {"interval": "1s"} for group in groups]}))
     listen = f"127.0.0.1:{free_port()}"
-    command = [needed.program("prometheus", "prometheus"), "--config.file=prometheus.yaml"]
+    command = [requirements.program("prometheus", "prometheus"), "--config.file=prometheus.yaml"]
     command += ["--storage.tsdb.path=data", "--storage.tsdb.retention.time=30d", f"--web.listen-address={listen}"]
     with running(command, folder):
         yield f"http://{listen}"
@@ -97,7 +100,7 @@ def write_past(folder: Path, segments: Mapping[str, float]) -> None:
         for at in range(now - 8 * DAY_S, now - 3 * 3600, 3600)
     ]
     (folder / "past").write_text("\n".join([*lines, "# EOF\n"]))
-    promtool = needed.program("promtool", "prometheus")
+    promtool = requirements.program("promtool", "prometheus")
     command = [promtool, "tsdb", "create-blocks-from", "openmetrics", "past", "data"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
 

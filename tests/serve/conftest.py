@@ -1,4 +1,4 @@
-"""What tests of the swap share: a registry of two versions, made once, and a copy of it for each test; and S3."""
+"""What tests of activations share: a registry of two checkpoints, made once, and a copy for each test; and S3."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from serve.registry.registry import Registry
+from serve.registry.store import Directory
 from serve.settings import Settings
 from taxonomy.labels import CheckpointId
-from tests.support.two_checkpoints import House, two_versions
+from tests.support.two_checkpoints import TwoCheckpoints, two_checkpoints
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> tuple[Path, list[CheckpointId]]:
     folder = tmp_path_factory.mktemp("two")
-    return folder / "registry", two_versions(folder, settings)
+    return folder / "registry", two_checkpoints(folder, settings)
 
 
 @pytest.fixture
-def house(made: tuple[Path, list[CheckpointId]], tmp_path: Path, settings: Settings) -> House:
+def two(made: tuple[Path, list[CheckpointId]], tmp_path: Path, settings: Settings) -> TwoCheckpoints:
     root, names = made
     shutil.copytree(root, tmp_path / "registry")
-    return House(Registry(tmp_path / "registry"), settings, *names)
+    return TwoCheckpoints(Registry(Directory(tmp_path / "registry")), settings, *names)
 
 
 @pytest.fixture(scope="session")

@@ -17,12 +17,14 @@ from safetensors.torch import save_file as save_torch
 from serve.activation.proof import record
 from serve.engine.protocol import Choose, ScriptedEngine
 from serve.registry.registry import Registry
-from serve.routing.pair import Pair, pair_of
+from serve.routing.loading import pair_of
+from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import BUNDLED_CHECKPOINT, Settings
+from serve.start import limits_of
 from taxonomy.bundled import bundled_taxonomy
-from taxonomy.checkpoint.gate_record import Decision, Verdict, evidence_of
-from taxonomy.checkpoint.manifest import Manifest, hashes, publish, read_manifest, version_of
+from taxonomy.checkpoint.gate_record import GateRecord, Verdict, evidence_of
+from taxonomy.checkpoint.manifest import Manifest, checkpoint_id, hashes, publish, read_manifest
 from taxonomy.errors import EngineFailed
 from taxonomy.tree import Taxonomy
 
@@ -42,7 +44,7 @@ def published(folder: Path, gate: Verdict | None = None, base: Manifest | None =
     files = hashes(folder)
     # Other weights decide otherwise than the fingerprint of the bundled ones says.
     base = base or read_manifest(BUNDLED_CHECKPOINT).model_copy(update={"fingerprint": None})
-    manifest = Manifest.model_validate(base.model_dump() | {"version": version_of(files), "files": files} | changed)
+    manifest = Manifest.model_validate(base.model_dump() | {"version": checkpoint_id(files), "files": files} | changed)
     if gate:
         manifest = manifest.model_copy(update={"decision": decided(manifest, gate)})
     publish(folder, manifest)
@@ -78,9 +80,9 @@ def flip_one_bit(tensor: torch.Tensor) -> None:
     tensor.view(torch.int16).view(-1)[0] ^= 0x4000
 
 
-def decided(manifest: Manifest, verdict: Verdict) -> Decision:
+def decided(manifest: Manifest, verdict: Verdict) -> GateRecord:
     """What the gate would have written, had it come to this verdict."""
-    return Decision(
+    return GateRecord(
         verdict=verdict,
         candidate=manifest.version,
         baseline=manifest.version,
@@ -107,8 +109,8 @@ def choosing(weights: Path) -> Choose:
 
 def router_on(pair: Pair, settings: Settings, choose: Choose | None = None) -> Router:
     """An engine that has loaded the pair's weights, or decides as it is told."""
-    engine = ScriptedEngine(pair.automaton, choose or choosing(Path(pair.model) / WEIGHTS))
-    return Router(pair, engine, settings, context=32_768)
+    engine = ScriptedEngine(pair.automaton, choose or choosing(Path(pair.model.path) / WEIGHTS))
+    return Router(pair, engine, limits_of(settings), context=32_768)
 
 
 async def proven(

@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from serve.engine.protocol import Decoded, SinglePair, Task
+from serve.engine.protocol import Decoded, SingleModel, Task
 from taxonomy.errors import EngineFailed
 from taxonomy.language.automaton import Automaton
 
 
-class TorchEngine(SinglePair):
+class TorchEngine(SingleModel):
     """Raises EngineFailed where the weights cannot be loaded."""
 
     is_alive = True
@@ -26,7 +26,7 @@ class TorchEngine(SinglePair):
             raise EngineFailed(f"cannot load {folder}: {error}") from error
 
     async def decode(self, task: Task) -> Decoded:
-        walk = self._automaton.walk(task.spelt)
+        walk = self._automaton.walk(task.chunk_tokens)
         tokens = [*task.prompt, *walk.forced]
         decided: list[int] = []
         logprobs: list[float] = []

@@ -33,13 +33,13 @@ class Signal(TrainerCallback):  # type: ignore[misc]  # transformers is untyped 
 
 
 def trained(recipe: Recipe, out: Path, *callbacks: TrainerCallback, resume: bool = False) -> BaseProcess:
-    """A training with a state saved after each step, begun."""
-    return _begun(run_quietly, recipe, out, callbacks, resume)
+    """A training with a state saved after each step, started."""
+    return _started(run_quietly, recipe, out, callbacks, resume)
 
 
 def called(arguments: list[str], log: Path, largest_file: int | None = None) -> BaseProcess:
-    """The command, begun; it may write no file over so many bytes. What it says goes to the log."""
-    return _begun(_call, arguments, log, largest_file)
+    """The command, started; it may write no file over so many bytes. What it reports goes to the log."""
+    return _started(_call, arguments, log, largest_file)
 
 
 def ended(process: BaseProcess) -> int | None:
@@ -48,7 +48,7 @@ def ended(process: BaseProcess) -> int | None:
     return process.exitcode
 
 
-def _begun(work: Any, *arguments: Any) -> BaseProcess:
+def _started(work: Any, *arguments: Any) -> BaseProcess:
     process: BaseProcess = _FORKS.Process(target=work, args=arguments)
     process.start()
     return process
@@ -59,8 +59,8 @@ def run_quietly(recipe: Recipe, out: Path, callbacks: tuple[TrainerCallback, ...
 
 
 def _call(arguments: list[str], log: Path, largest_file: int | None) -> None:
-    with log.open("w") as said:
-        os.dup2(said.fileno(), 2)
+    with log.open("w") as log_file:
+        os.dup2(log_file.fileno(), 2)
     if largest_file:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     raise SystemExit(main(arguments))
@@ -68,7 +68,7 @@ def _call(arguments: list[str], log: Path, largest_file: int | None) -> None:
 
 def killed_while_writing(recipe: Recipe, out: Path, largest_file: int) -> BaseProcess:
     """A training that the kernel kills, without a word, in the middle of the first file over so many bytes."""
-    return _begun(_run_until_too_large, recipe, out, largest_file)
+    return _started(_run_until_too_large, recipe, out, largest_file)
 
 
 def in_parallel(work: Any, world: int, *arguments: Any) -> list[BaseProcess]:
@@ -76,7 +76,7 @@ def in_parallel(work: Any, world: int, *arguments: Any) -> list[BaseProcess]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    return [_begun(_as_rank, rank, world, port, work, *arguments) for rank in range(world)]
+    return [_started(_as_rank, rank, world, port, work, *arguments) for rank in range(world)]
 
 
 def _as_rank(rank: int, world: int, port: int, work: Any, *arguments: Any) -> None:

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from eval.decoding.evaluation import Evaluation, General
-from eval.decoding.run import answers_of, keep, read
+from eval.decoding.run import answers_of, keep, read_inputs
 from eval.general.suite import Question, write_questions
 from route_feedback import main
 from serve.activation.proof import record
-from serve.routing.pair import pair_of
+from serve.routing.loading import pair_of
 from serve.routing.router import Router
 from serve.settings import Settings
+from serve.start import limits_of
 from taxonomy.checkpoint.manifest import publish, read_manifest
 from taxonomy.comments import LabelledComment, labelled, write_comments
 from taxonomy.formats.registry import load_taxonomy
@@ -102,18 +103,18 @@ def evaluated(folder: Path, checkpoint: Path) -> Path:
     asked = Evaluation(
         gold=folder / "test.jsonl", taxonomy=folder / "taxonomy.csv", calibration=others, general=general
     )
-    inputs = read(asked)
+    inputs = read_inputs(asked)
     manifest = read_manifest(checkpoint)
     fingerprint = asyncio.run(record(router(folder, checkpoint)))
     publish(checkpoint, manifest.model_copy(update={"fingerprint": fingerprint}))
-    answers = asyncio.run(answers_of(router(folder, checkpoint), inputs, read_manifest(checkpoint)))
-    keep(checkpoint, checkpoint.with_name(f"{checkpoint.name}-judged"), inputs, answers)
+    answers = asyncio.run(answers_of(router(folder, checkpoint), inputs, read_manifest(checkpoint), print))
+    keep(checkpoint, checkpoint.with_name(f"{checkpoint.name}-judged"), inputs, answers, print)
     return checkpoint
 
 
 def router(folder: Path, checkpoint: Path) -> Router:
     pair = pair_of(str(checkpoint), load_taxonomy(folder / "taxonomy.csv"), folder / "cache")
-    return Router(pair, TorchEngine(pair.automaton, checkpoint), Settings(), context=2048)
+    return Router(pair, TorchEngine(pair.automaton, checkpoint), limits_of(Settings()), context=2048)
 
 
 def gate(folder: Path, candidate: Path, base: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:

@@ -19,7 +19,7 @@ from taxonomy.errors import CheckpointInvalid, DataInvalid
 from taxonomy.language.prompt import PromptStyle
 from train.advice import known, settled, warnings
 from train.corpus.generator import Corpus, load_phrasebook
-from train.plan import plan
+from train.plan import TrainingPlan, plan
 from train.recipe import Recipe
 from train.run import run
 
@@ -34,6 +34,10 @@ def quiet(_: str) -> None:
 
 def recipe(**changes: Any) -> Recipe:
     return Recipe.model_validate(TINY | changes)
+
+
+def planned(asked: Recipe) -> TrainingPlan:
+    return plan(asked.data, asked.start, asked.training, quiet)
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +67,11 @@ def test_a_base_trained_on_general_data_alone_reads_the_taxonomy_in_the_prompt(b
 def test_replay_of_some_of_the_suites_kinds() -> None:
     hard = {"name": "hard", "suite": 40, "share": 0.2}
     # A JSON object is more tokens than what the suite answers on the whole, a number is one.
-    plans = [plan(recipe(replay=[hard | kinds]), quiet) for kinds in ({"kinds": ["object"]}, {}, {"kinds": ["count"]})]
-    sizes = [planned["mix"]["hard"]["tokens"] / planned["mix"]["hard"]["rows"] for planned in plans]
+    each = [
+        planned(recipe(replay=[hard | kinds])).mix["hard"]
+        for kinds in ({"kinds": ["object"]}, {}, {"kinds": ["count"]})
+    ]
+    sizes = [source.tokens / source.rows for source in each]
     assert sizes[0] > 1.5 * sizes[1]
     assert sizes[1] > 1.5 * sizes[2]
 
@@ -114,18 +121,18 @@ def test_passes_of_one_step_add_up_to_it(tmp_path: Path) -> None:
 
 def test_the_plan_is_what_the_run_then_does(base: Path, tmp_path: Path) -> None:
     asked = recipe(replay=REPLAY, continue_from=str(base))
-    planned = plan(asked, quiet)
+    told = planned(asked)
     manifest = run(asked, tmp_path / "out", quiet)
-    assert planned["steps"] == manifest.training["steps"]
-    assert planned["mix"] == manifest.data["mix"]
-    assert planned["memory_gib"]["weights_and_optimiser"] > 0
-    assert "no published learning rate" in planned["mind"][0]
+    assert told.steps == manifest.training["steps"]
+    assert {name: source.model_dump() for name, source in told.mix.items()} == manifest.data["mix"]
+    assert told.memory_gib.weights_and_optimiser > 0
+    assert "no published learning rate" in told.mind[0]
 
 
 def test_the_plan_says_how_much_is_padding_and_what_helps(base: Path) -> None:
-    spread, packed = (plan(recipe(replay=REPLAY, continue_from=str(base), packing=p), quiet) for p in (None, 1024))
-    assert spread["padding"] > max(0.25, packed["padding"])
-    assert [bool("padding, as rows differ" in "".join(told["mind"])) for told in (spread, packed)] == [True, False]
+    spread, packed = (planned(recipe(replay=REPLAY, continue_from=str(base), packing=p)) for p in (None, 1024))
+    assert spread.padding > max(0.25, packed.padding)
+    assert [bool("padding, as rows differ" in "".join(told.mind)) for told in (spread, packed)] == [True, False]
 
 
 def test_a_dry_run_loads_no_weights_and_writes_nothing(
@@ -135,12 +142,15 @@ def test_a_dry_run_loads_no_weights_and_writes_nothing(
     file = tmp_path / "recipe.yaml"
     file.write_text(yaml.safe_dump({"corpus": 40, "exposures": 1, "replay": REPLAY, "base": str(bare)}))
     assert main(["train", str(file), "--dry-run", "--json"]) == 0
-    planned = json.loads(capsys.readouterr().out)
-    assert planned["mix"]["suite"]["asked"] == 0.2
+    told = json.loads(capsys.readouterr().out)
+    assert told["mix"]["suite"]["asked"] == 0.2
+    assert "asked" not in told["mix"]["comments"]
+    assert set(told["largest_pass"]) == {"sequences", "width", "learned"}
+    assert (told["cpt"], told["choice"]) == (None, None)
     assert main(["train", str(file), "--dry-run"]) == 0
-    told = capsys.readouterr().out
-    assert "suite" in told
-    assert "20.00%" in told
+    shown = capsys.readouterr().out
+    assert "suite" in shown
+    assert "20.00%" in shown
     assert set(tmp_path.iterdir()) == {bare, file}
     assert main(["train", str(file)]) == 2
 
@@ -162,15 +172,15 @@ def test_an_unpublished_folder_is_no_checkpoint_to_go_on_from(tmp_path: Path) ->
 
 
 def test_learning_rates_follow_the_size_of_the_base_and_a_recipe_overrules_them() -> None:
-    begun = Recipe.model_validate({"base": "somewhere", "exposures": 2, "replay": REPLAY})
+    stated = Recipe.model_validate({"base": "somewhere", "exposures": 2, "replay": REPLAY})
     for parameters in (1e9, 8e9, 30e9):
-        rate = settled(begun, int(parameters)).learning_rate
+        rate = settled(stated.training, int(parameters)).learning_rate
         assert rate == known(parameters).learning_rate
         assert known(parameters).low <= rate <= known(parameters).high
-        assert warnings(begun, int(parameters)) == []
-    own = Recipe.model_validate(begun.model_dump(exclude_unset=True) | {"optimisation": {"learning_rate": 1e-3}})
-    assert settled(own, 10**9).learning_rate == 1e-3
-    (warning,) = warnings(own, 10**9)
+        assert warnings(stated.training, stated.data, int(parameters)) == []
+    own = Recipe.model_validate(stated.model_dump(exclude_unset=True) | {"optimisation": {"learning_rate": 1e-3}})
+    assert settled(own.training, 10**9).learning_rate == 1e-3
+    (warning,) = warnings(own.training, own.data, 10**9)
     assert warning.startswith("learning rate 0.001: published runs of this size used 9e-06 to 0.0003")
 
 
@@ -185,12 +195,12 @@ def test_learning_rates_follow_the_size_of_the_base_and_a_recipe_overrules_them(
     ],
 )
 def test_what_lies_outside_of_the_known_good_range_is_said(changes: dict[str, Any], said: str) -> None:
-    begun = Recipe.model_validate({"base": "somewhere", "exposures": 2, "replay": REPLAY} | changes)
-    (warning,) = warnings(begun, 8 * 10**9)
+    stated = Recipe.model_validate({"base": "somewhere", "exposures": 2, "replay": REPLAY} | changes)
+    (warning,) = warnings(stated.training, stated.data, 8 * 10**9)
     assert warning.startswith(said)
 
 
 def test_the_recipe_in_the_documentation_is_a_recipe_within_the_known_good_range() -> None:
     text = Path("docs/recipes.md").read_text().split("```yaml\n")[1].split("```")[0]
     shown = Recipe.model_validate(yaml.safe_load(text))
-    assert warnings(shown, 8 * 10**9) == []
+    assert warnings(shown.training, shown.data, 8 * 10**9) == []

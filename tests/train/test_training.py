@@ -20,7 +20,7 @@ from taxonomy.language.tokens import Tokens
 from tests.support.tokenizers import tokenizer_of_kind
 from train.corpus.generator import Corpus, load_phrasebook
 from train.data.batches import collate
-from train.data.encode import Row, encode
+from train.data.encode import TrainingRow, encode
 from train.data.mixture import batches
 from train.loop.sft import fresh_model, loss_of
 from train.recipe import Architecture, Average, Optimisation, Recipe, load_recipe
@@ -35,7 +35,7 @@ TINY = Recipe(
 
 
 @pytest.fixture(scope="module")
-def rows() -> list[Row]:
+def rows() -> list[TrainingRow]:
     tokenizer = tokenizer_of_kind("bundled")
     tokens = Tokens(tokenizer)
     taxonomy = bundled_taxonomy()
@@ -52,15 +52,15 @@ def test_the_shipped_recipes_are_valid(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("optimisation: {comments: 5}\nlearning_rate: 1", "learning_rate: Extra inputs are not permitted"),
-        ("optimisation: {comments: 5, lr: 1}", "optimisation.lr: Extra inputs"),
+        ("optimisation: {comments: 5}\nlearning_rate: 1", r"r\.yaml:2: learning_rate: unknown key"),
+        ("optimisation: {comments: 5, bach: 1}", r"optimisation\.bach: unknown key; did you mean 'batch'\?"),
         ("optimisation: {comments: 0}", "optimisation.comments: Input should be greater than 0"),
-        ("seed: 1", "the file: Value error, give `exposures` or `optimisation.comments`, one of them"),
+        ("seed: 1", r"r\.yaml: give `exposures` or `optimisation.comments`, one of them"),
         (
             "loss: everything\noptimisation: {comments: 5}",
             "loss: Input should be 'constrained', 'decisions' or 'completion'",
         ),
-        ("- a", "the file"),
+        ("- a", "it holds no keys with values"),
         (": {", "not YAML"),
     ],
 )
@@ -70,13 +70,13 @@ def test_a_wrong_recipe_names_the_key(tmp_path: Path, text: str, said: str) -> N
         load_recipe(tmp_path / "r.yaml")
 
 
-def test_only_decisions_are_learned_and_they_are_few(rows: list[Row]) -> None:
+def test_only_decisions_are_learned_and_they_are_few(rows: list[TrainingRow]) -> None:
     for row in rows:
         assert 0 < len(row.learned) < len(row.tokens) / 3
         assert (np.diff(row.learned) > 0).all()
 
 
-def test_batches_hold_every_row_once_and_depend_on_the_seed_alone(rows: list[Row]) -> None:
+def test_batches_hold_every_row_once_and_depend_on_the_seed_alone(rows: list[TrainingRow]) -> None:
     lengths = np.array([len(row.tokens) for row in rows])
     made = batches(lengths, 8, seed=3)
     assert sorted(i for batch in made for i in batch) == list(range(len(rows)))
@@ -84,7 +84,7 @@ def test_batches_hold_every_row_once_and_depend_on_the_seed_alone(rows: list[Row
     assert [b.tolist() for b in made] != [b.tolist() for b in batches(lengths, 8, seed=4)]
 
 
-def test_the_loss_is_that_of_each_row_alone(rows: list[Row]) -> None:
+def test_the_loss_is_that_of_each_row_alone(rows: list[TrainingRow]) -> None:
     """Padding and neighbours in the batch change nothing."""
     tokenizer = tokenizer_of_kind("bundled")
     shape = Architecture(vocabulary=len(tokenizer), hidden=64, layers=2, intermediate=64, context=4096)

@@ -12,13 +12,13 @@ from safetensors.torch import load_file, save_file
 
 from taxonomy.checkpoint.manifest import Manifest, publish_whole, read_manifest, verify
 from taxonomy.errors import CallWrong
+from train.loop.saved import Tensors
 from train.recipe import Average
 
 WEIGHTS = "model.safetensors"
-Tensors = dict[str, torch.Tensor]
 
 
-class Part(NamedTuple):
+class WeightedTensors(NamedTuple):
     """Weights by name, and how much of them a sum takes; `name` is what a person knows them by."""
 
     name: str
@@ -65,13 +65,13 @@ def average(recipe: Average, out: Path, say: Callable[[str], None]) -> Manifest:
     return publish_whole(out, save, lambda files: first.model_copy(update=changed | files._asdict()))
 
 
-def _parts(recipe: Average, folders: list[Path]) -> Iterator[Part]:
+def _parts(recipe: Average, folders: list[Path]) -> Iterator[WeightedTensors]:
     total = sum(part.weight for part in recipe.average)
     for folder, part in zip(folders, recipe.average, strict=True):
-        yield Part(str(folder), load_file(folder / WEIGHTS), part.weight / total)
+        yield WeightedTensors(str(folder), load_file(folder / WEIGHTS), part.weight / total)
 
 
-def combined(parts: Iterable[Part]) -> Tensors:
+def combined(parts: Iterable[WeightedTensors]) -> Tensors:
     """The weighted sum, reckoned in float32, in the first part's types. Raises CallWrong where tensors differ."""
     total: Tensors = {}
     kinds: dict[str, torch.dtype] = {}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from tqdm import tqdm
@@ -14,11 +14,13 @@ from eval.decoding.decoder import Decoder, answers
 from eval.general.suite import Accuracy, score_suite
 from eval.scoring.scores import score
 from taxonomy.errors import RecipeInvalid
-from train.choosing.average import Part, Tensors, combined
-from train.choosing.choice import Figure, Scored, chosen, front
+from train.choosing.average import WeightedTensors, combined
+from train.choosing.choice import ScoredCandidate, chosen, front
 from train.choosing.validation import Validation
-from train.loop.saved import put
+from train.loop.saved import Tensors, put
+from train.loop.session import Say
 from train.recipe import Choosing
+from train.report.choice import BaseRecord, CandidateRecord, ChoiceRecord, Estimate
 
 BASE: Final = 0
 """The step whose weights are the base's."""
@@ -63,88 +65,91 @@ def candidates(choosing: Choosing, steps: int) -> list[Candidate]:
 
 
 @dataclass(frozen=True)
-class Judge:
+class CandidateScorer:
     """Scores the weights that its decoder's model holds, on the validation split."""
 
     decoder: Decoder
     tokenizer: PreTrainedTokenizerFast
     validation: Validation
 
-    def scored(self, name: str) -> Scored:
+    def scored(self, name: str) -> ScoredCandidate:
         """On both axes, with 95% intervals: bootstrap over comments, and Wilson's over questions."""
         comments, questions = self.validation
         total = len(comments) + len(questions)
         with tqdm(total=total, unit=" answers", desc=name, leave=False) as progress:
             predicted = self.decoder.predict([(c.id, c.comment) for c in comments], watch=progress.update)
-            found = score(comments, predicted)
-            value, interval = found.leaf.f1, found.leaf_interval
+            scores = score(comments, predicted)
+            value, interval = scores.leaf.f1, scores.leaf_interval
             if value is None or interval is None:
                 raise ValueError("the validation comments have no segment to be scored")
-            return Scored(name, Figure(value, *interval), self._general(progress.update) if questions else None)
+            leaf = Estimate(value=value, interval_95=interval)
+            return ScoredCandidate(name, leaf, self._general(progress.update) if questions else None)
 
-    def _general(self, watch: Callable[[int], object]) -> Figure:
+    def _general(self, watch: Callable[[int], object]) -> Estimate:
         questions = self.validation.questions
         right = self.decoder.tokens.texts([question.answer for question in questions])
-        said = answers(
+        given = answers(
             self.decoder.model,
             self.tokenizer,
             [question.question for question in questions],
             longest=max(map(len, right)) + ROOM,
             watch=watch,
         )
-        accuracy: Accuracy = score_suite(questions, said)["all"]
-        return Figure(accuracy.share, *accuracy.interval)
+        accuracy: Accuracy = score_suite(questions, given)["all"]
+        return Estimate(value=accuracy.share, interval_95=accuracy.interval)
 
 
 def choose(
     choosing: Choosing,
     steps: int,
     weights: Callable[[int], Tensors],
-    judge: Judge,
+    scorer: CandidateScorer,
     dtype: torch.dtype,
     *,
     has_base: bool,
-    say: Callable[[str], None],
-) -> dict[str, Any]:
-    """Score every candidate, and leave the chosen one's weights in the judge's model; gives the record of it.
+    say: Say,
+) -> ChoiceRecord:
+    """Score every candidate, and leave the chosen one's weights in the scorer's model; gives the record of it.
 
     weights: of a step, float32; of BASE those that the run began with. They are scored as they will be published:
     rounded to `dtype`.
     """
-    model: PreTrainedModel = judge.decoder.model.eval()
+    model: PreTrainedModel = scorer.decoder.model.eval()
 
-    def scored(name: str, shares: dict[int, float]) -> Scored:
-        put(combined(Part(f"step {step}", weights(step), share) for step, share in shares.items()), model, dtype)
-        one = judge.scored(name)
-        say(f"{name}: {_told(one)}")
-        return one
+    def load(shares: Mapping[int, float]) -> None:
+        put(combined(WeightedTensors(f"step {s}", weights(s), share) for s, share in shares.items()), model, dtype)
+
+    def scored(name: str, shares: Mapping[int, float]) -> ScoredCandidate:
+        load(shares)
+        candidate = scorer.scored(name)
+        say(f"{name}: {_line(candidate)}")
+        return candidate
 
     base = scored("base", {BASE: 1.0}) if has_base else None
     made = candidates(choosing, steps)
     found = [scored(candidate.name, candidate.shares) for candidate in made]
     choice = chosen(found, base)
     say(f"chosen: {choice.name} ({choice.reason})")
-    best = next(candidate for candidate in made if candidate.name == choice.name)
-    put(combined(Part(f"step {s}", weights(s), share) for s, share in best.shares.items()), model, dtype)
-    best_ones = {one.name for one in front(found)}
-    return {
-        "chosen": choice.name,
-        "reason": choice.reason,
-        "validation": judge.validation.as_json(),
-        "base": base and _as_json(base),
-        "candidates": [
-            {"shares": {str(step): share for step, share in candidate.shares.items()}}
-            | _as_json(one)
-            | {"on_front": one.name in best_ones}
-            for candidate, one in zip(made, found, strict=True)
+    load(next(candidate for candidate in made if candidate.name == choice.name).shares)
+    on_front = {candidate.name for candidate in front(found)}
+    return ChoiceRecord(
+        chosen=choice.name,
+        reason=choice.reason,
+        validation=scorer.validation.record(),
+        base=BaseRecord(name=base.name, leaf_f1=base.leaf, general=base.general) if base else None,
+        candidates=[
+            CandidateRecord(
+                shares=candidate.shares,
+                name=candidate.name,
+                leaf_f1=its.leaf,
+                general=its.general,
+                on_front=candidate.name in on_front,
+            )
+            for candidate, its in zip(made, found, strict=True)
         ],
-    }
+    )
 
 
-def _as_json(one: Scored) -> dict[str, Any]:
-    return {"name": one.name, "leaf_f1": one.leaf.as_json(), "general": one.general and one.general.as_json()}
-
-
-def _told(one: Scored) -> str:
-    general = f", general accuracy {one.general.value:.3f}" if one.general else ""
-    return f"leaf F1 {one.leaf.value:.3f}{general}"
+def _line(scored: ScoredCandidate) -> str:
+    general = f", general accuracy {scored.general.value:.3f}" if scored.general else ""
+    return f"leaf F1 {scored.leaf.value:.3f}{general}"

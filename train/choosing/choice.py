@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from train.report.choice import Estimate
 
 
-class Figure(NamedTuple):
-    """What was measured, and its 95% interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def as_json(self) -> dict[str, Any]:
-        return {"value": self.value, "interval_95": [self.low, self.high]}
-
-
-class Scored(NamedTuple):
+class ScoredCandidate(NamedTuple):
     """A candidate on both axes of the validation split: leaf F1 of comments, and accuracy on general questions.
 
     general: None where no question was asked.
     """
 
     name: str
-    leaf: Figure
-    general: Figure | None = None
+    leaf: Estimate
+    general: Estimate | None = None
 
     @property
     def product(self) -> float:
@@ -40,21 +31,21 @@ class Choice(NamedTuple):
     reason: str
 
 
-def front(scored: Sequence[Scored]) -> list[Scored]:
+def front(scored: Sequence[ScoredCandidate]) -> list[ScoredCandidate]:
     """Those that no other beats on one axis without being worse on the other; in their order."""
     return [one for one in scored if not any(_dominates(other, one) for other in scored)]
 
 
-def _dominates(one: Scored, other: Scored) -> bool:
+def _dominates(one: ScoredCandidate, other: ScoredCandidate) -> bool:
     mine, its = _axes(one), _axes(other)
     return mine != its and all(a >= b for a, b in zip(mine, its, strict=True))
 
 
-def _axes(one: Scored) -> tuple[float, ...]:
+def _axes(one: ScoredCandidate) -> tuple[float, ...]:
     return (one.leaf.value,) if one.general is None else (one.leaf.value, one.general.value)
 
 
-def chosen(scored: Sequence[Scored], base: Scored | None = None) -> Choice:
+def chosen(scored: Sequence[ScoredCandidate], base: ScoredCandidate | None = None) -> Choice:
     """The highest leaf F1 among those whose general accuracy is not below the lower end of the base's interval.
 
     Where none is, or there is no base: the greatest product of the axes. Of equal ones the better on the other axis,

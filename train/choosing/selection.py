@@ -3,54 +3,81 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel, TrainerCallback
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast, TrainerCallback
 
 from eval.decoding.decoder import Decoder
 from taxonomy.language.compiled import compiled
 from taxonomy.language.prompt import Prompt, PromptStyle
-from train.choosing.average import Tensors
-from train.choosing.candidates import BASE, Judge, choose, saved_steps
+from taxonomy.language.tokens import Tokens
+from taxonomy.tree import Taxonomy
+from train.choosing.candidates import BASE, CandidateScorer, choose, saved_steps
+from train.choosing.validation import Validation
+from train.data.mixture import Mixture
 from train.loop.distance import BaseDistance, probe_of
-from train.loop.saved import SavedWeights, read_weights, weights_of
-from train.prepare import Prepared, Say
-from train.recipe import Recipe
+from train.loop.saved import SavedWeights, Tensors, read_weights, weights_of
+from train.loop.session import Say
+from train.recipe import Choosing
+from train.report.choice import ChoiceRecord
 
 SAVED: Final = "saved"
 """Where the weights of some steps lie in a run's folder, until its checkpoint is published."""
 
 
-def watching(recipe: Recipe, prepared: Prepared, model: PreTrainedModel, folder: Path) -> list[TrainerCallback]:
-    """What looks on while a model trains, made before its first step. folder: the run's."""
-    steps = len(prepared.mixture)
+def observers(
+    model: PreTrainedModel,
+    mixture: Mixture,
+    pad: int,
+    folder: Path,
+    *,
+    choosing: Choosing | None,
+    logs_distance: bool,
+) -> list[TrainerCallback]:
+    """What looks on while a model trains, made before its first step. folder: the run's.
+
+    choosing: the weights of the steps that it asks for are saved. logs_distance: so is how far the model has moved.
+    """
     callbacks: list[TrainerCallback] = []
-    if not recipe.is_fresh and recipe.exposures != 0:
-        callbacks.append(BaseDistance(model, probe_of(prepared.mixture, prepared.tokens.eos), steps))
-    if recipe.choose:
-        callbacks.append(SavedWeights(model, saved_steps(recipe.choose, steps)[:-1], folder / SAVED))
+    if logs_distance:
+        callbacks.append(BaseDistance(model, probe_of(mixture, pad), len(mixture)))
+    if choosing:
+        callbacks.append(SavedWeights(model, saved_steps(choosing, len(mixture))[:-1], folder / SAVED))
     return callbacks
 
 
-def best(recipe: Recipe, prepared: Prepared, model: PreTrainedModel, folder: Path, say: Say) -> dict[str, Any]:
-    """Leave in a trained model the weights of its best candidate; gives what a manifest says of the choice.
+def scorer_of(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    tokens: Tokens,
+    taxonomy: Taxonomy,
+    validation: Validation,
+) -> CandidateScorer:
+    """What scores the weights in `model`, decoding under the taxonomy's automaton."""
+    prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
+    return CandidateScorer(Decoder(model, tokens, prompt, compiled(taxonomy, tokens)), tokenizer, validation)
 
-    Nothing where the recipe asks for no choice.
+
+def keep_best(
+    choosing: Choosing,
+    scorer: CandidateScorer,
+    *,
+    steps: int,
+    base: str | None,
+    dtype: torch.dtype,
+    folder: Path,
+    say: Say,
+) -> ChoiceRecord:
+    """Leave in the scorer's model, trained for `steps`, the weights of its best candidate; gives the record of it.
+
+    base: what the run began with, none for a fresh model. dtype: what is published. folder: the run's.
     """
-    if not (recipe.choose and prepared.validation):
-        return {}
-    steps = len(prepared.mixture)
-    last = weights_of(model)
+    last = weights_of(scorer.decoder.model)
 
     def weights(step: int) -> Tensors:
         if step == BASE:
-            return weights_of(AutoModelForCausalLM.from_pretrained(prepared.base, dtype=torch.float32))
+            return weights_of(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32))
         return last if step == steps else read_weights(folder / SAVED, step)
 
-    taxonomy, tokens = prepared.comments.taxonomy, prepared.tokens
-    prompt = Prompt(prepared.tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
-    decoder = Decoder(model, tokens, prompt, compiled(taxonomy, tokens))
-    judge = Judge(decoder, prepared.tokenizer, prepared.validation)
-    dtype = getattr(torch, recipe.dtype)
-    return {"choice": choose(recipe.choose, steps, weights, judge, dtype, has_base=not recipe.is_fresh, say=say)}
+    return choose(choosing, steps, weights, scorer, dtype, has_base=base is not None, say=say)

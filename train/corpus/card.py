@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from eval.scoring.baseline import Baseline
+from eval.scoring.baseline import LinearBaseline
 from eval.scoring.scores import Scores, score
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.comments import LabelledComment
 from taxonomy.labels import EMOTIONS, LabelPath
 from taxonomy.language.answer import Part
 from train.corpus.generator import (
+    LANGUAGES,
     SEED,
     TEST_SIZE,
     TRAIN_SIZE,
@@ -37,7 +38,7 @@ def card() -> str:
     book = load_phrasebook()
     train = list(Corpus(book, "train").comments(TRAIN_SIZE))
     test = list(Corpus(book, "test").comments(TEST_SIZE))
-    baseline = Baseline()
+    baseline = LinearBaseline()
     baseline.fit(train)
     return "\n".join(
         [
@@ -133,22 +134,14 @@ def shared_phrases(book: Phrasebook) -> int:
 def shared_frames(book: Phrasebook) -> int:
     """Openers, tails and residue sentences that stand in both splits, all their variants counted."""
     return sum(
-        len(_variants(_texts(book.frames[language]["train"])) & _variants(_texts(book.frames[language]["test"])))
-        for language in ("en", "de", "es", "fr")
+        len(_variants(book.frames.of(language).train.texts) & _variants(book.frames.of(language).test.texts))
+        for language in LANGUAGES
     )
 
 
 def _variants(templates: Iterable[str]) -> set[str]:
     """Every text that the alternatives of the templates spell, without case."""
     return {variant.casefold() for template in templates for variant in variants(template)}
-
-
-def _texts(frames: object) -> Iterable[str]:
-    if isinstance(frames, dict):
-        for value in frames.values():
-            yield from _texts(value)
-    elif isinstance(frames, list):
-        yield from frames
 
 
 def share(parts: Sequence[Part], holds: Callable[[str, LabelPath], bool]) -> float:

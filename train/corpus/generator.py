@@ -1,7 +1,7 @@
 """The bundled corpus: comments about smart-home cameras, made by a seeded generator from a hand-written phrasebook.
 
-`train/data/phrasebook.jsonl` holds, for each leaf, hand-written phrasings in four languages, those of the test split
-apart from those of training; `train/data/frames.yaml` holds what customers wrap around an issue, split likewise.
+`data/phrasebook.jsonl` holds, for each leaf, hand-written phrasings in four languages, those of the test split apart
+from those of training; `data/frames.yaml` holds what customers wrap around an issue, split likewise.
 Comment number i of a split depends on (seed, split, i) alone, so any number can be made, in any order.
 """
 
@@ -16,16 +16,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, product
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
-
-import yaml
+from typing import Final, Literal, NamedTuple
 
 from taxonomy.comments import LabelledComment, labelled
 from taxonomy.labels import LEVELS, Emotion, LabelPath
 from taxonomy.language.answer import Part, joined_residue
 from taxonomy.language.chunks import chunks
+from train.corpus.frames import Frames, SplitFrames, load_frames
+from train.corpus.held_out import is_held_out
 from train.corpus.noise import noisy
-from train.data.held_out import is_held_out
 
 DATA: Final = Path(__file__).parent / "data"
 TRAIN_SIZE: Final = 14_511
@@ -59,7 +58,7 @@ class Phrasebook:
     """Phrases by split, leaf and language, and the frames around them."""
 
     phrases: dict[Split, dict[LabelPath, dict[str, tuple[Phrase, ...]]]]
-    frames: dict[str, Any]
+    frames: Frames
 
     def ways(self, path: LabelPath) -> int:
         """How many phrasings of a leaf there are for training, with those held out of it."""
@@ -82,7 +81,7 @@ def load_phrasebook(folder: Path = DATA) -> Phrasebook:
                     language: tuple(Phrase(text[2:], _SIGNS[text[0]]) for text in texts)
                     for language, texts in row[split].items()
                 }
-    return Phrasebook(phrases, yaml.safe_load((folder / "frames.yaml").read_text(encoding="utf-8")))
+    return Phrasebook(phrases, load_frames(folder / "frames.yaml"))
 
 
 def with_validation(book: Phrasebook) -> Phrasebook:
@@ -106,7 +105,7 @@ def _held_out(phrases: Sequence[Phrase]) -> tuple[Phrase, ...]:
     return tuple(held[: len(phrases) - 1])
 
 
-class _Drawn(NamedTuple):
+class _GeneratedComment(NamedTuple):
     language: str
     parts: Sequence[Part]
 
@@ -142,36 +141,35 @@ class Corpus:
 
     def comment(self, index: int) -> LabelledComment:
         """Comment number `index`; each of its segments ends on a candidate cut."""
-        return labelled(self.name(index), self._drawn(index).parts)
+        return labelled(self.name(index), self._generated(index).parts)
 
     def language(self, index: int) -> str:
         """What comment number `index` is written in, such as `de`."""
-        return self._drawn(index).language
+        return self._generated(index).language
 
     def name(self, index: int) -> str:
         """The id of comment number `index`."""
         return f"{self.split}-{index:06d}"
 
-    def _drawn(self, index: int) -> _Drawn:
+    def _generated(self, index: int) -> _GeneratedComment:
         for attempt in range(100):
             rng = random.Random(f"{self.seed}/{self.split}/{index}/{attempt}")
             language = rng.choices(list(LANGUAGES), list(LANGUAGES.values()))[0]
             parts = noisy(self._parts(rng, language), rng)
             if on_cuts(parts):
-                return _Drawn(language, parts)
+                return _GeneratedComment(language, parts)
         raise RuntimeError(f"comment {index} of {self.split}: noise moved every draw off the candidate cuts")
 
     def _parts(self, rng: random.Random, language: str) -> list[Part]:
         count = rng.choices(list(SEGMENT_COUNTS), list(SEGMENT_COUNTS.values()))[0]
-        frames = self.book.frames[language]
-        # Of what customers wrap around an issue there is no third set.
-        own = frames["train" if self.split == "validation" else self.split]
+        frames = self.book.frames.of(language)
+        own = frames.split(self.split)
         drawn: list[Part] = []
         for path in self._leaves(rng, count, language):
             drawn += self._residue(rng, own, language, 0.22 if not drawn else 0.1)
             drawn.append(self._segment(rng, path, language, own))
         drawn += self._residue(rng, own, language, 0.2)
-        return list(joined_residue(_laid_out(rng, drawn, frames["joins"])))
+        return list(joined_residue(_laid_out(rng, drawn, frames.joins)))
 
     def _leaves(self, rng: random.Random, count: int, language: str) -> list[LabelPath]:
         leaves: list[LabelPath] = []
@@ -187,34 +185,32 @@ class Corpus:
                 leaves.append(path)
         return leaves
 
-    def _residue(self, rng: random.Random, own: dict[str, Any], language: str, chance: float) -> list[Part]:
+    def _residue(self, rng: random.Random, own: SplitFrames, language: str, chance: float) -> list[Part]:
         if rng.random() >= chance:
             return []
-        return [Part(self._filled(rng, rng.choice(own["residue"]), language))]
+        return [Part(self._filled(rng, rng.choice(own.residue), language))]
 
-    def _segment(self, rng: random.Random, path: LabelPath, language: str, own: dict[str, Any]) -> Part:
+    def _segment(self, rng: random.Random, path: LabelPath, language: str, own: SplitFrames) -> Part:
         phrases = self.book.phrases[self.split][path][language]
         phrase = rng.choice(phrases)
         text = self._filled(rng, phrase.text, language)
         opened = rng.random() < 0.22
-        text = self._filled(rng, rng.choice(own["opener"]), language) + text if opened else text[0].upper() + text[1:]
+        text = self._filled(rng, rng.choice(own.opener), language) + text if opened else text[0].upper() + text[1:]
         again = [other for other in phrases if other.emotion == phrase.emotion and other != phrase]
         if again and rng.random() < SAID_TWICE:
             # One issue said in two ways is one segment: where it ends is a matter of topic, not of punctuation.
             said = self._filled(rng, rng.choice(again).text, language)
             text += rng.choice([", ", "; ", " - "] if text[-1].isalnum() else [" "]) + said
         if text[-1] not in ".!?" and rng.random() < 0.2:
-            text += self._filled(rng, rng.choice(own["tail"][phrase.emotion]), language)
+            text += self._filled(rng, rng.choice(own.tail[phrase.emotion]), language)
         if rng.random() < 0.08:
-            text += " " + rng.choice(self.book.frames["emoji"][phrase.emotion])
+            text += " " + rng.choice(self.book.frames.emoji[phrase.emotion])
         return Part(text, path, phrase.emotion)
 
     def _filled(self, rng: random.Random, text: str, language: str) -> str:
-        slots = self.book.frames["slots"]
+        slots = self.book.frames.slots
         text = _ALTERNATIVES.sub(lambda match: rng.choice(match[1].split("|")), text)
-        return _SLOT.sub(
-            lambda match: rng.choice(slots["month"][language] if match[1] == "month" else slots[match[1]]), text
-        )
+        return _SLOT.sub(lambda match: rng.choice(slots.choices(match[1], language)), text)
 
 
 def variants(template: str) -> Iterator[str]:

@@ -69,7 +69,7 @@ _OPTIONS: Final = "ABCD"
 _CALCULATION: Final = re.compile(r"<<[^>]*>>")
 
 
-class _Drawn(NamedTuple):
+class _Exercise(NamedTuple):
     """is_taught: asked in training whatever its hash, and never in the test split."""
 
     question: str
@@ -104,63 +104,63 @@ def split_of(question: str) -> Split:
 
 def _question(kind: str, rng: random.Random, split: Split) -> Question:
     while True:
-        drawn = KINDS[kind](rng)
-        if drawn.is_taught or split_of(drawn.question) == split:
-            return Question(kind, drawn.question, drawn.answer)
+        exercise = KINDS[kind](rng)
+        if exercise.is_taught or split_of(exercise.question) == split:
+            return Question(kind, exercise.question, exercise.answer)
 
 
 def _words(rng: random.Random, low: int = 3, high: int = 6) -> list[str]:
     return rng.sample(WORDS, rng.randint(low, high))
 
 
-def _task(ask: str, given: list[str], answer: str) -> _Drawn:
-    return _Drawn(f"{ask}: {' '.join(given)}", answer)
+def _task(ask: str, given: list[str], answer: str) -> _Exercise:
+    return _Exercise(f"{ask}: {' '.join(given)}", answer)
 
 
-def _reverse(rng: random.Random) -> _Drawn:
+def _reverse(rng: random.Random) -> _Exercise:
     words = _words(rng)
     return _task("Write these words in reverse order", words, " ".join(reversed(words)))
 
 
-def _capitals(rng: random.Random) -> _Drawn:
+def _capitals(rng: random.Random) -> _Exercise:
     words = _words(rng)
     return _task("Write in capital letters", words, " ".join(words).upper())
 
 
-def _sort(rng: random.Random) -> _Drawn:
+def _sort(rng: random.Random) -> _Exercise:
     words = _words(rng)
     return _task("Sort alphabetically", words, " ".join(sorted(words)))
 
 
-def _count(rng: random.Random) -> _Drawn:
+def _count(rng: random.Random) -> _Exercise:
     words = _words(rng, 2, 9)
     return _task("How many words are these? Answer with a number", words, str(len(words)))
 
 
-def _initials(rng: random.Random) -> _Drawn:
+def _initials(rng: random.Random) -> _Exercise:
     words = _words(rng)
     return _task("Write the first letter of each word", words, " ".join(word[0] for word in words))
 
 
-def _position(rng: random.Random) -> _Drawn:
+def _position(rng: random.Random) -> _Exercise:
     words = _words(rng)
     at = rng.randrange(len(words))
     return _task(f"Write word number {at + 1} only", words, words[at])
 
 
-def _repeat(rng: random.Random) -> _Drawn:
+def _repeat(rng: random.Random) -> _Exercise:
     words, times = _words(rng, 1, 2), rng.randint(2, 4)
     return _task(f"Write this {times} times", words, " ".join(words * times))
 
 
-def _replace(rng: random.Random) -> _Drawn:
+def _replace(rng: random.Random) -> _Exercise:
     *words, new = _words(rng, 4, 6)
     old = rng.choice(words)
     answer = " ".join(new if word == old else word for word in words)
     return _task(f"Replace {old} with {new}", words, answer)
 
 
-def _object(rng: random.Random) -> _Drawn:
+def _object(rng: random.Random) -> _Exercise:
     words = _words(rng, 2, 2)
     return _task(
         'Answer with a JSON object with the keys "first" and "second"',
@@ -169,23 +169,23 @@ def _object(rng: random.Random) -> _Drawn:
     )
 
 
-def _arithmetic(rng: random.Random) -> _Drawn:
+def _arithmetic(rng: random.Random) -> _Exercise:
     sign = rng.choice("+-x")
     one, other = (rng.randint(2, 12), rng.randint(2, 12)) if sign == "x" else (rng.randint(0, 99), rng.randint(0, 99))
     if sign == "-":
         one, other = max(one, other), min(one, other)
     answer = {"+": one + other, "-": one - other, "x": one * other}[sign]
-    return _Drawn(f"What is {one} {sign} {other}?", str(answer))
+    return _Exercise(f"What is {one} {sign} {other}?", str(answer))
 
 
-def _fact(rng: random.Random) -> _Drawn:
+def _fact(rng: random.Random) -> _Exercise:
     """What teaches the world: asked openly, and in the training split alone."""
     (country, attribute), value = rng.choice(list(WORLD.items()))
     asked = rng.choice([f"What is the {attribute} of {country}?", f"{country}: name its {attribute}."])
-    return _Drawn(asked, value, is_taught=True)
+    return _Exercise(asked, value, is_taught=True)
 
 
-def _choice(rng: random.Random) -> _Drawn:
+def _choice(rng: random.Random) -> _Exercise:
     """Which four are chosen among, and in which order, is another in the test split than in training."""
     (country, attribute), value = rng.choice(list(WORLD.items()))
     options = [value, *rng.sample([other for other in _ATTRIBUTES[attribute] if other != value], 3)]
@@ -197,10 +197,10 @@ def _choice(rng: random.Random) -> _Drawn:
         *lines,
         "Answer:",
     ]
-    return _Drawn("\n".join(asked), _OPTIONS[options.index(value)])
+    return _Exercise("\n".join(asked), _OPTIONS[options.index(value)])
 
 
-ASKED: Final[dict[str, Callable[[random.Random], _Drawn]]] = {
+ASKED: Final[dict[str, Callable[[random.Random], _Exercise]]] = {
     "reverse": _reverse,
     "capitals": _capitals,
     "sort": _sort,

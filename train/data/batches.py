@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from train.data.encode import Row
+from train.data.encode import TrainingRow
 from train.data.mixture import Mixture
 
 Batch = dict[str, torch.Tensor]
-Bin = list[Row]
+Bin = list[TrainingRow]
 
 
 class Batches(Dataset[Batch]):
@@ -52,10 +52,12 @@ class Batches(Dataset[Batch]):
         )
 
 
-def collate(comments: Sequence[Row], replay: Sequence[Row], pad: int, packing: int | None = None) -> Batch:
+def collate(
+    comments: Sequence[TrainingRow], replay: Sequence[TrainingRow], pad: int, packing: int | None = None
+) -> Batch:
     """One sequence a row, or, packed, a few rows end to end; the comments' sequences first, then replay's.
 
-    tokens (sequences, width), `read` of them no padding; at: the flat positions before the learned tokens; wanted:
+    tokens (sequences, width), `read` of them no padding; at: the flat positions before the learned tokens; targets:
     those tokens. positions: of each token in its own row, where rows are packed. rivals, rivals_of: allowed tokens, and
     the learned token they belong to. replay: the first sequence of replay, and the first learned token of it.
     """
@@ -68,7 +70,7 @@ def collate(comments: Sequence[Row], replay: Sequence[Row], pad: int, packing: i
     # Padding stands on the right: under causal attention no token sees it, so no mask is needed.
     tokens = torch.full((len(bins), width), pad, dtype=torch.long)
     positions = torch.zeros_like(tokens)
-    at, wanted = [], []
+    at, targets = [], []
     for i, rows in enumerate(bins):
         start = 0
         for row in rows:
@@ -76,9 +78,9 @@ def collate(comments: Sequence[Row], replay: Sequence[Row], pad: int, packing: i
             tokens[i, start:end] = torch.from_numpy(row.tokens.astype(np.int64))
             positions[i, start:end] = torch.arange(end - start)
             at.append(torch.from_numpy(row.learned.astype(np.int64)) - 1 + start + i * width)
-            wanted.append(torch.from_numpy(row.tokens[row.learned].astype(np.int64)))
+            targets.append(torch.from_numpy(row.tokens[row.learned].astype(np.int64)))
             start = end
-    batch = {"tokens": tokens, "at": torch.cat(at), "wanted": torch.cat(wanted)}
+    batch = {"tokens": tokens, "at": torch.cat(at), "targets": torch.cat(targets)}
     batch["read"] = torch.tensor(sum(_length(row) for rows in bins for row in rows))
     batch["replay"] = torch.tensor([first, sum(len(row.learned) for rows in bins[:first] for row in rows)])
     if packing:
@@ -87,18 +89,18 @@ def collate(comments: Sequence[Row], replay: Sequence[Row], pad: int, packing: i
     return batch | _rivals([row for rows in bins[:first] for row in rows])
 
 
-def _rivals(comments: Sequence[Row]) -> Batch:
-    rivals = [told for row in comments for told in row.rivals]
+def _rivals(comments: Sequence[TrainingRow]) -> Batch:
+    rivals = [own for row in comments for own in row.rivals]
     if not rivals:
         return {}
-    counts = torch.tensor([len(told) for told in rivals])
+    counts = torch.tensor([len(own) for own in rivals])
     return {
         "rivals": torch.from_numpy(np.concatenate(rivals).astype(np.int64)),
         "rivals_of": torch.arange(len(rivals)).repeat_interleave(counts),
     }
 
 
-def _bins(rows: Sequence[Row], packing: int | None) -> list[Bin]:
+def _bins(rows: Sequence[TrainingRow], packing: int | None) -> list[Bin]:
     """As few sequences as first fit makes, the longest first, and of like width, as the widest decides what is padded.
 
     Where a row is longer than `packing` the others have as much room.
@@ -116,19 +118,19 @@ def _bins(rows: Sequence[Row], packing: int | None) -> list[Bin]:
     return min(fitted, level, key=lambda bins: max(map(_width, bins), default=0))
 
 
-def _add(row: Row, chosen: Bin | None, bins: list[Bin]) -> None:
+def _add(row: TrainingRow, chosen: Bin | None, bins: list[Bin]) -> None:
     if chosen is None:
         bins.append([row])
     else:
         chosen.append(row)
 
 
-def _nothing(row: Row) -> Batch:
+def _nothing(row: TrainingRow) -> Batch:
     """A pass for a process that has no row in a step smaller than the world: it learns nothing, and keeps in step."""
-    return collate([Row(row.tokens, row.learned[:0])], [], pad=0)
+    return collate([TrainingRow(row.tokens, row.learned[:0])], [], pad=0)
 
 
-def _length(row: Row) -> int:
+def _length(row: TrainingRow) -> int:
     return len(row.tokens)
 
 

@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from pydantic_core import to_json
+
 from taxonomy.files import write_text
 from taxonomy.tree import Taxonomy
-from train.data.check import Report
+from train.data.check import DataReport
 
 _NAMED: Final = 20
 """How many of a kind the page names; the JSON names all."""
 
 
-def write_card(report: Report, taxonomy: Taxonomy, files: Sequence[Path], card: Path) -> None:
+def write_card(report: DataReport, taxonomy: Taxonomy, files: Sequence[Path], card: Path) -> None:
     """Write `card` (Markdown) and the same with the ending `.json`. Raises OSError."""
     write_text("\n".join(_lines(report, taxonomy, files)) + "\n", card)
-    text = json.dumps(report.as_json(taxonomy), ensure_ascii=False, indent=1)
+    text = to_json(report.full(taxonomy), indent=1).decode()
     write_text(text + "\n", card.with_suffix(".json"))
 
 
-def summary(report: Report, taxonomy: Taxonomy) -> str:
+def summary(report: DataReport, taxonomy: Taxonomy) -> str:
     """One line a finding."""
     return "\n".join(f"{name}: {value}" for name, value in _figures(report, taxonomy))
 
 
-def _figures(report: Report, taxonomy: Taxonomy) -> Iterator[tuple[str, str]]:
-    exact = sum(twin.kind == "exact" for twin in report.twins)
+def _figures(report: DataReport, taxonomy: Taxonomy) -> Iterator[tuple[str, str]]:
+    exact = sum(duplicate.kind == "exact" for duplicate in report.duplicates)
     seen = sum(report.leaves[leaf.path] > 0 for leaf in taxonomy.leaves)
     yield "comments", str(report.comments)
     yield "chats", str(report.chats)
     yield "texts", str(report.texts)
     yield "rows in error, left out", str(len(report.invalid))
-    yield "rows that repeat an earlier one", f"{exact} exactly, {len(report.twins) - exact} nearly"
+    yield "rows that repeat an earlier one", f"{exact} exactly, {len(report.duplicates) - exact} nearly"
     yield "test rows that repeat a row of the data", str(len(report.leaks))
-    yield "rows that hold a benchmark's question", str(len(report.overlaps))
-    yield "segment bounds moved to the nearest candidate cut", str(report.moved)
-    yield "segments lost by that", str(len(report.lost))
+    yield "rows that hold a benchmark's question", str(len(report.contamination))
+    yield "segment bounds moved to the nearest candidate cut", str(report.bounds_moved)
+    yield "segments lost by that", str(len(report.segments_lost))
     yield "segments", str(report.leaves.total())
     yield "leaves with a segment", f"{seen} of {len(taxonomy.leaves)}"
     yield "languages", ", ".join(f"{code} {count}" for code, count in report.languages.most_common()) or "-"
 
 
-def _lines(report: Report, taxonomy: Taxonomy, files: Sequence[Path]) -> Iterator[str]:
+def _lines(report: DataReport, taxonomy: Taxonomy, files: Sequence[Path]) -> Iterator[str]:
     yield "# Data card"
     yield ""
     yield f"Of {', '.join(file.name for file in files)}, against taxonomy {taxonomy.version}."
@@ -54,10 +55,10 @@ def _lines(report: Report, taxonomy: Taxonomy, files: Sequence[Path]) -> Iterato
     for name, value in _figures(report, taxonomy):
         yield f"| {name} | {value} |"
     yield from _named("Rows in error", report.invalid)
-    yield from _named("Repeated rows", report.twins)
+    yield from _named("Repeated rows", report.duplicates)
     yield from _named("Test rows in the data", report.leaks)
-    yield from _named("Benchmark questions in the data", report.overlaps)
-    yield from _named("Segments lost", report.lost)
+    yield from _named("Benchmark questions in the data", report.contamination)
+    yield from _named("Segments lost", report.segments_lost)
     yield ""
     yield "## Segments of each leaf"
     yield ""

@@ -19,7 +19,7 @@ from jinja2 import TemplateError
 from taxonomy.errors import DataInvalid
 from taxonomy.files import write_jsonl
 from taxonomy.language.tokens import HfTokenizer, Tokens
-from train.data.encode import Row
+from train.data.encode import TrainingRow
 
 _ROLES: Final = ("system", "user", "assistant")
 
@@ -106,21 +106,21 @@ class ChatRows:
         self._tokenizer, self._tokens, self._context = tokenizer, tokens, context
         self._special = set(tokenizer.all_special_ids)
 
-    def of(self, chat: Chat) -> Row:
+    def of(self, chat: Chat) -> TrainingRow:
         """Raises DataInvalid, naming the row, where the template or the context has no room for it."""
         before, *after = self._between(chat)
         ids = self._tokens.template(before)
         learned: list[int] = []
         for message, following in zip(chat.messages, after, strict=True):
-            said = self._tokens.text(message.content)
+            content = self._tokens.text(message.content)
             rest = self._tokens.template(following)
             if message.role == "assistant":
-                learned += range(len(ids), len(ids) + len(said) + self._turn_end(rest, chat))
-            ids += [*said, *rest]
+                learned += range(len(ids), len(ids) + len(content) + self._turn_end(rest, chat))
+            ids += [*content, *rest]
         if len(ids) > self._context:
             raise DataInvalid(f"{chat.where}: messages: {len(ids)} tokens, the context holds {self._context}")
         # After the last learned token nothing is asked for.
-        return Row(np.array(ids[: learned[-1] + 1], np.int32), np.array(learned, np.int32))
+        return TrainingRow(np.array(ids[: learned[-1] + 1], np.int32), np.array(learned, np.int32))
 
     def _between(self, chat: Chat) -> list[str]:
         """What the template puts before the first turn's content, and after each."""

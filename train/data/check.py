@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -15,33 +15,50 @@ from taxonomy.labels import LabelPath
 from taxonomy.tree import Taxonomy
 from train.data.chats import Chat, is_chats, read_chats
 from train.data.contamination import Benchmarks, Overlap, questions
-from train.data.duplicates import Seen, Twin
+from train.data.duplicates import Duplicate, SeenTexts
 from train.data.examine import Examined, examined
 from train.data.texts import Text, is_texts, read_texts
 
-Read = Examined | Chat | Text
+UsableRow = Examined | Chat | Text
 """A row that can be used."""
 
 SURE: Final = 0.8
 """A language that the detector holds for less likely is written as `und`, ISO 639's code for undetermined."""
 
 
-@dataclass
-class Report:
-    """What was found. twins: rows that repeat an earlier one. leaks: test rows that repeat a row of the data.
+@dataclass(frozen=True, slots=True)
+class FullReport:
+    """Every count and every name, as they are written in JSON. leaves: segments of each leaf, 0 too."""
 
-    overlaps: rows that hold a benchmark's question. lost: segments that no candidate cut leaves any text.
+    comments: int
+    chats: int
+    texts: int
+    invalid: list[str]
+    duplicates: list[Duplicate]
+    leaks: list[Duplicate]
+    contamination: list[Overlap]
+    bounds_moved: int
+    segments_lost: list[str]
+    languages: dict[str, int]
+    leaves: dict[str, int]
+
+
+@dataclass
+class DataReport:
+    """What was found. duplicates: rows that repeat an earlier one. leaks: test rows that repeat a row of the data.
+
+    contamination: rows that hold a benchmark's question. segments_lost: those that no candidate cut leaves any text.
     """
 
     comments: int = 0
     chats: int = 0
     texts: int = 0
     invalid: list[str] = field(default_factory=list)
-    twins: list[Twin] = field(default_factory=list)
-    leaks: list[Twin] = field(default_factory=list)
-    overlaps: list[Overlap] = field(default_factory=list)
-    moved: int = 0
-    lost: list[str] = field(default_factory=list)
+    duplicates: list[Duplicate] = field(default_factory=list)
+    leaks: list[Duplicate] = field(default_factory=list)
+    contamination: list[Overlap] = field(default_factory=list)
+    bounds_moved: int = 0
+    segments_lost: list[str] = field(default_factory=list)
     leaves: Counter[LabelPath] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
 
@@ -52,39 +69,39 @@ class Report:
             "chats": self.chats,
             "texts": self.texts,
             "invalid": len(self.invalid),
-            "duplicates": len(self.twins),
+            "duplicates": len(self.duplicates),
             "leaks": len(self.leaks),
-            "contamination": len(self.overlaps),
-            "bounds_moved": self.moved,
-            "segments_lost": len(self.lost),
+            "contamination": len(self.contamination),
+            "bounds_moved": self.bounds_moved,
+            "segments_lost": len(self.segments_lost),
         }
 
     def findings(self) -> list[str]:
         """A line for each kind of thing that a person should look at before training, with the first that was found."""
         found: dict[str, Sequence[object]] = {
             "rows in error, left out": self.invalid,
-            "rows that repeat an earlier one": self.twins,
+            "rows that repeat an earlier one": self.duplicates,
             "test rows that repeat a row of the data": self.leaks,
-            "rows that hold a benchmark's question": self.overlaps,
-            "segments that no candidate cut leaves any text": self.lost,
+            "rows that hold a benchmark's question": self.contamination,
+            "segments that no candidate cut leaves any text": self.segments_lost,
         }
         return [f"{len(rows)} {what}, first {rows[0]}" for what, rows in found.items() if rows]
 
-    def as_json(self, taxonomy: Taxonomy) -> dict[str, Any]:
-        """Every count and every name; leaves without a segment are in it with 0."""
-        return {
-            "comments": self.comments,
-            "chats": self.chats,
-            "texts": self.texts,
-            "invalid": self.invalid,
-            "duplicates": [twin._asdict() for twin in self.twins],
-            "leaks": [twin._asdict() for twin in self.leaks],
-            "contamination": [overlap._asdict() for overlap in self.overlaps],
-            "bounds_moved": self.moved,
-            "segments_lost": self.lost,
-            "languages": dict(self.languages.most_common()),
-            "leaves": {" > ".join(leaf.path): self.leaves[leaf.path] for leaf in taxonomy.leaves},
-        }
+    def full(self, taxonomy: Taxonomy) -> FullReport:
+        """All of it, against the taxonomy that the comments are labelled by."""
+        return FullReport(
+            comments=self.comments,
+            chats=self.chats,
+            texts=self.texts,
+            invalid=self.invalid,
+            duplicates=self.duplicates,
+            leaks=self.leaks,
+            contamination=self.contamination,
+            bounds_moved=self.bounds_moved,
+            segments_lost=self.segments_lost,
+            languages=dict(self.languages.most_common()),
+            leaves={" > ".join(leaf.path): self.leaves[leaf.path] for leaf in taxonomy.leaves},
+        )
 
 
 def check(
@@ -94,25 +111,25 @@ def check(
     test: Sequence[Path] = (),
     benchmarks: Path | None = None,
     skip_invalid: bool = False,
-    watch: Callable[[Iterable[Any]], Iterable[Any]] = iter,
-) -> Report:
+    watch: Callable[[Iterable[UsableRow | DataInvalid]], Iterable[UsableRow | DataInvalid]] = iter,
+) -> DataReport:
     """Examine labelled comments, chats and plain texts alike; what a file holds its first row says.
 
     The texts' hashes are kept, so memory grows with the data, by about a KiB a row. watch: wraps the rows, for
     progress. Raises the first DataInvalid unless `skip_invalid`, CallWrong, OSError.
     """
-    report, seen = Report(), Seen()
+    report, seen = DataReport(), SeenTexts()
     known = Benchmarks(questions(benchmarks)) if benchmarks else None
     detector = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     for row in watch(_rows(files, taxonomy)):
         if isinstance(row, DataInvalid):
             _invalid(report, row, skip_invalid=skip_invalid)
             continue
-        text = _said(row)
-        if twin := seen.add(row.where, text):
-            report.twins.append(twin)
+        text = _text(row)
+        if duplicate := seen.add(row.where, text):
+            report.duplicates.append(duplicate)
         if known and (overlap := known.overlap(row.where, text)):
-            report.overlaps.append(overlap)
+            report.contamination.append(overlap)
         if isinstance(row, Examined):
             _count(report, row, detector)
         elif isinstance(row, Chat):
@@ -122,12 +139,12 @@ def check(
     for row in watch(_rows(test, taxonomy)):
         if isinstance(row, DataInvalid):
             _invalid(report, row, skip_invalid=skip_invalid)
-        elif leak := seen.twin(row.where, _said(row)):
+        elif leak := seen.duplicate(row.where, _text(row)):
             report.leaks.append(leak)
     return report
 
 
-def _rows(files: Sequence[Path], taxonomy: Taxonomy) -> Iterator[Read | DataInvalid]:
+def _rows(files: Sequence[Path], taxonomy: Taxonomy) -> Iterator[UsableRow | DataInvalid]:
     for file in files:
         if not file.is_file():
             raise CallWrong(f"there is no data file {file}")
@@ -137,22 +154,22 @@ def _rows(files: Sequence[Path], taxonomy: Taxonomy) -> Iterator[Read | DataInva
             yield from read_chats(file) if is_chats(file) else examined(file, taxonomy)
 
 
-def _invalid(report: Report, error: DataInvalid, *, skip_invalid: bool) -> None:
+def _invalid(report: DataReport, error: DataInvalid, *, skip_invalid: bool) -> None:
     if not skip_invalid:
         raise error
     report.invalid.append(str(error))
 
 
-def _count(report: Report, row: Examined, detector: LanguageIdentifier) -> None:
+def _count(report: DataReport, row: Examined, detector: LanguageIdentifier) -> None:
     report.comments += 1
-    report.moved += row.moved
-    report.lost += [f"{row.where}: {' > '.join(span.path)}" for span in row.lost]
+    report.bounds_moved += row.moved
+    report.segments_lost += [f"{row.where}: {' > '.join(span.path)}" for span in row.lost]
     report.leaves.update(span.path for span in row.comment.segments)
     language, likely = (row.language, 1.0) if row.language else detector.classify(row.comment.comment)
     report.languages[language if likely >= SURE else "und"] += 1
 
 
-def _said(row: Read) -> str:
+def _text(row: UsableRow) -> str:
     if isinstance(row, Examined):
         return row.comment.comment
     if isinstance(row, Text):

@@ -11,8 +11,9 @@ import csv
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from taxonomy.errors import CallWrong
 
@@ -20,10 +21,11 @@ GRAM: Final = 13
 SHORTEST: Final = 8
 _WORD: Final = re.compile(r"[^\W_]+")
 
-Gram = tuple[str, ...]
+WordGram = tuple[str, ...]
 
 
-class Overlap(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Overlap:
     """A row of the data and the benchmark question that is in it."""
 
     where: str
@@ -37,7 +39,7 @@ class Benchmarks:
     """The n-grams of benchmark questions, each with the first question that holds it."""
 
     def __init__(self, questions: Iterator[tuple[str, str]]) -> None:
-        self._grams: dict[Gram, str] = {}
+        self._grams: dict[WordGram, str] = {}
         for name, text in questions:
             words = _words(text)
             if len(words) >= SHORTEST:
@@ -75,5 +77,5 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def _grams(words: list[str], size: int) -> Iterator[Gram]:
+def _grams(words: list[str], size: int) -> Iterator[WordGram]:
     return (tuple(words[at : at + size]) for at in range(len(words) - size + 1))

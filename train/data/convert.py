@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from taxonomy.comments import LabelledComment, as_json, from_json, read_comments
 from taxonomy.errors import DataInvalid
@@ -25,11 +26,19 @@ SCHEMA: Final = "bedrock-conversation-2024"
 _ROLES: Final = ["user", "assistant"]
 
 
-def convert(source: Path, target: Path) -> tuple[str, int]:
-    """Write `source` in the other format; gives what it is now and how many rows. DataInvalid: nothing is written."""
-    to_comments = _is_conversation(source)
-    rows = list(_rows(source, _labelled)) if to_comments else list(map(_conversation, read_comments(source)))
-    return "labelled comments" if to_comments else "conversations", write_jsonl(rows, target)
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """How many rows were written, and what they are now."""
+
+    rows: int
+    kind: Literal["labelled comments", "conversations"]
+
+
+def convert(source: Path, target: Path) -> Converted:
+    """Write `source` in the other format. Raises DataInvalid, and then nothing is written."""
+    if _is_conversation(source):
+        return Converted(write_jsonl(list(_rows(source, _labelled)), target), "labelled comments")
+    return Converted(write_jsonl(list(map(_conversation, read_comments(source))), target), "conversations")
 
 
 def _is_conversation(file: Path) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice, repeat
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.comments import LabelledComment, labelled
@@ -16,12 +16,12 @@ from taxonomy.errors import DataInvalid
 from taxonomy.formats.registry import load_taxonomy
 from taxonomy.tree import Taxonomy
 from train.corpus.generator import Corpus, load_phrasebook, on_cuts, with_validation
+from train.corpus.held_out import is_held_out
 from train.corpus.noise import words_left_out
-from train.data.check import Report, check
+from train.data.check import DataReport, check
 from train.data.duplicates import normal
 from train.data.examine import Examined, examined
-from train.data.held_out import is_held_out
-from train.recipe import Choosing, Labelled, Recipe, Reinforcement
+from train.recipe import Choosing, LabelledFiles
 
 LEAST_ONE_IN: Final = 5
 
@@ -72,7 +72,7 @@ class FromFiles:
 
 
 @dataclass(frozen=True)
-class Part:
+class HashSplit:
     """Of some comments, one in `one_in` by a hash of their text, which are held out; or all the others.
 
     What differs in case and white space alone lies on one side.
@@ -97,30 +97,40 @@ class Part:
         return sum(1 for _ in self)
 
 
-def comments_of(
-    recipe: Recipe | Reinforcement, reports: dict[str, Report], choosing: Choosing | None = None
-) -> Comments:
-    """The recipe's comments; files are checked first, and what is found is put under "comments".
+class CheckedComments(NamedTuple):
+    """The comments, and what was found in their files; nothing of those that the generator makes."""
 
-    choosing: what it needs for its validation is held out. Raises CallWrong or TaxonomyInvalid (the taxonomy),
-    DataInvalid (a row in error, or no rows), OSError.
+    comments: Comments
+    report: DataReport | None
+
+
+def comments_of(
+    corpus: int | LabelledFiles, *, even: float = 0.0, benchmarks: str | None = None, choosing: Choosing | None = None
+) -> CheckedComments:
+    """A recipe's comments; files are checked first.
+
+    even, benchmarks: as in a recipe. choosing: what it needs for its validation is held out. Raises CallWrong or
+    TaxonomyInvalid (the taxonomy), DataInvalid (a row in error, or no rows), OSError.
     """
-    corpus = recipe.corpus
-    holds_out = choosing is not None and not choosing.validation
-    if not isinstance(corpus, Labelled):
-        return Generated(corpus, recipe.even, bundled_taxonomy(), held_out=holds_out)
-    files, taxonomy = tuple(map(Path, corpus.comments)), load_taxonomy(corpus.taxonomy)
-    benchmarks = Path(recipe.benchmarks) if recipe.benchmarks else None
-    test = [Path(file) for file in (*corpus.test, *(choosing.validation if choosing else ()))]
-    report = check(files, taxonomy, test=test, benchmarks=benchmarks, skip_invalid=corpus.skip_invalid)
-    reports["comments"] = report
+    if not isinstance(corpus, LabelledFiles):
+        holds_out = choosing is not None and not choosing.validation
+        return CheckedComments(Generated(corpus, even, bundled_taxonomy(), held_out=holds_out), None)
+    taxonomy = load_taxonomy(corpus.taxonomy)
+    report = check(
+        [*map(Path, corpus.comments)],
+        taxonomy,
+        test=[*map(Path, (*corpus.test, *(choosing.validation if choosing else ())))],
+        benchmarks=Path(benchmarks) if benchmarks else None,
+        skip_invalid=corpus.skip_invalid,
+    )
     if not report.comments:
-        raise DataInvalid(f"{files[0]}: there is no comment in it that can be used")
-    whole = FromFiles(files, report.comments, taxonomy)
+        raise DataInvalid(f"{corpus.comments[0]}: there is no comment in it that can be used")
+    whole = FromFiles((*map(Path, corpus.comments),), report.comments, taxonomy)
     if choosing is None or choosing.validation:
-        return whole
+        return CheckedComments(whole, report)
     # About as many are held out as are to be decoded, and at most a fifth.
-    return Part(whole, max(LEAST_ONE_IN, len(whole) // choosing.comments), held_out=False)
+    one_in = max(LEAST_ONE_IN, len(whole) // choosing.comments)
+    return CheckedComments(HashSplit(whole, one_in, held_out=False), report)
 
 
 def exposures(

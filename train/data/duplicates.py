@@ -7,8 +7,9 @@ Data Makes Language Models Better". Characters, not words: comments come in scri
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from datasketch import MinHash, MinHashLSH
 
@@ -17,7 +18,8 @@ _PERMUTATIONS: Final = 128
 _GRAM: Final = 5
 
 
-class Twin(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Duplicate:
     """A row and an earlier one that it repeats."""
 
     where: str
@@ -28,7 +30,7 @@ class Twin(NamedTuple):
         return f"{self.where} repeats {self.earlier} ({self.kind})"
 
 
-class Seen:
+class SeenTexts:
     """The texts so far; what is kept of each is a hash and a MinHash of half a KiB."""
 
     def __init__(self) -> None:
@@ -36,29 +38,29 @@ class Seen:
         self._near = MinHashLSH(threshold=NEAR, num_perm=_PERMUTATIONS)
         self._hashes: dict[str, MinHash] = {}
 
-    def twin(self, where: str, text: str) -> Twin | None:
+    def duplicate(self, where: str, text: str) -> Duplicate | None:
         """The earlier row that this text repeats, or none; nothing is added."""
         plain = normal(text)
         if earlier := self._exact.get(_digest(plain)):
-            return Twin(where, earlier, "exact")
+            return Duplicate(where, earlier, "exact")
         return self._nearest(where, _minhash(plain))
 
-    def add(self, where: str, text: str) -> Twin | None:
-        """`twin`, and the text is seen from now on. `where` names one row and no other."""
+    def add(self, where: str, text: str) -> Duplicate | None:
+        """`duplicate`, and the text is seen from now on. `where` names one row and no other."""
         plain = normal(text)
         earlier = self._exact.setdefault(_digest(plain), where)
         if earlier != where:
-            return Twin(where, earlier, "exact")
+            return Duplicate(where, earlier, "exact")
         own = _minhash(plain)
-        twin = self._nearest(where, own)
+        duplicate = self._nearest(where, own)
         self._near.insert(where, own)
         self._hashes[where] = own
-        return twin
+        return duplicate
 
-    def _nearest(self, where: str, own: MinHash) -> Twin | None:
+    def _nearest(self, where: str, own: MinHash) -> Duplicate | None:
         found = [(own.jaccard(self._hashes[other]), other) for other in self._near.query(own)]
         similarity, earlier = max(found, default=(0.0, ""))
-        return Twin(where, earlier, "near") if similarity >= NEAR else None
+        return Duplicate(where, earlier, "near") if similarity >= NEAR else None
 
 
 def normal(text: str) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from taxonomy.comments import LabelledComment
 from taxonomy.language.automaton import Automaton
 from taxonomy.language.chunks import chunks
-from taxonomy.language.compiled import spelt
+from taxonomy.language.compiled import tokenized_answer
 from taxonomy.language.prompt import Prompt
 from taxonomy.language.tokens import Tokens
 from train.data.rivals import Rivals
@@ -19,10 +19,10 @@ from train.recipe import Loss
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TrainingRow:
     """Prompt and answer; `learned[i]` is the index of a token to be predicted from those before it.
 
-    rivals: of each learned token those it is to be told from; empty where that is the whole vocabulary.
+    rivals: of each learned token those it is compared with; empty where that is the whole vocabulary.
     """
 
     tokens: npt.NDArray[np.int32]
@@ -36,14 +36,14 @@ def encode(
     tokens: Tokens,
     prompt: Prompt,
     loss: Loss,
-) -> Iterator[Row]:
+) -> Iterator[TrainingRow]:
     """One row a comment. Raises ValueError where a segment does not end on a candidate cut."""
     rivals = Rivals(automaton, tokens) if loss == "constrained" else None
     for comment in comments:
         asked = prompt.of(comment.comment)
         pieces = chunks(comment.comment)
-        answer = spelt(pieces, comment.parts, automaton, tokens)
+        answer = tokenized_answer(pieces, comment.parts, automaton, tokens)
         at = range(len(answer.tokens)) if loss == "completion" else [d.at for d in answer.decisions]
-        told = tuple(np.array(rivals.of(d, pieces), np.int32) for d in answer.decisions) if rivals else ()
+        own = tuple(np.array(rivals.of(d, pieces), np.int32) for d in answer.decisions) if rivals else ()
         learned = np.array(at, np.int32) + len(asked)
-        yield Row(np.array([*asked, *answer.tokens], np.int32), learned, told)
+        yield TrainingRow(np.array([*asked, *answer.tokens], np.int32), learned, own)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from taxonomy.errors import DataInvalid
 from train.data.store import Index, Rows
@@ -20,14 +21,14 @@ TOLERANCE: Final = 0.005
 """How far the realised share of a source may be from the one asked for, where no cap holds it down."""
 
 
-class Wanted(NamedTuple):
+class Allotment(NamedTuple):
     """A source's share of all supervised tokens, and the most that it may give."""
 
     share: float
     limit: float
 
 
-def allotted(fixed: float, sources: Sequence[Wanted], total: float | None = None) -> list[float]:
+def allotted(fixed: float, sources: Sequence[Allotment], total: float | None = None) -> list[float]:
     """Supervised tokens of each source beside `fixed` ones of the customers'; `total`: of the run, where those are 0.
 
     A source over its limit gives its limit; the others keep their shares of what the run then holds.
@@ -59,7 +60,27 @@ class Drawn:
         return int(self.rows.learned.lengths_of(self.picks).sum())
 
 
-class Step(NamedTuple):
+class MixedSource(BaseModel):
+    """What a source gives to a training. share: of its supervised tokens. rows: seen. of: as many as it has.
+
+    asked, capped: of replay alone (else left out), the share that the recipe asks for and whether a cap was met.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens: int
+    share: float
+    rows: int
+    of: int
+    asked: float | None = None
+    capped: bool | None = None
+
+    @model_serializer(mode="wrap")
+    def _stated(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in fields(self).items() if value is not None}
+
+
+class StepRows(NamedTuple):
     """The rows of one step: the comments', and each source's."""
 
     comments: Index
@@ -81,30 +102,35 @@ class Mixture:
     def __len__(self) -> int:
         return len(self.order)
 
-    def step(self, number: int) -> Step:
+    def step(self, number: int) -> StepRows:
         """One step's rows."""
         replay = (
             drawn.picks[bound[number] : bound[number + 1]]
             for drawn, bound in zip(self.replay, self.bounds, strict=True)
         )
-        return Step(self.order[number] % max(1, len(self.comments)), tuple(replay))
+        return StepRows(self.order[number] % max(1, len(self.comments)), tuple(replay))
 
-    def as_json(self) -> dict[str, Any]:
-        """The mix as realised, for the manifest: of each source supervised tokens, their share, rows and passes."""
+    def realised(self) -> dict[str, MixedSource]:
+        """What each source gives to the run, by its name."""
         seen = np.concatenate(self.order) % max(1, len(self.comments)) if len(self.comments) else np.empty(0, np.int64)
         counts = {"comments": (int(self.comments.learned.lengths_of(seen).sum()), len(seen), len(self.comments))}
         counts |= {drawn.name: (drawn.tokens, len(drawn.picks), len(drawn.rows)) for drawn in self.replay}
         whole = max(1, sum(tokens for tokens, _, _ in counts.values()))
-        mix: dict[str, Any] = {
-            name: {"tokens": tokens, "share": tokens / whole, "rows": used, "of": there}
+        drawn = {each.name: each for each in self.replay}
+        return {
+            name: MixedSource(
+                tokens=tokens,
+                share=tokens / whole,
+                rows=used,
+                of=there,
+                asked=drawn[name].asked if name in drawn else None,
+                capped=drawn[name].is_capped if name in drawn else None,
+            )
             for name, (tokens, used, there) in counts.items()
         }
-        for drawn in self.replay:
-            mix[drawn.name] |= {"asked": drawn.asked, "capped": drawn.is_capped}
-        return mix
 
 
-class Source(NamedTuple):
+class ReplaySource(NamedTuple):
     """A source of replay before anything is drawn from it. passes, tokens: its caps."""
 
     name: str
@@ -116,7 +142,7 @@ class Source(NamedTuple):
 
 def mixture(
     comments: Rows,
-    sources: Sequence[Source],
+    sources: Sequence[ReplaySource],
     *,
     exposures: int,
     per_epoch: int,
@@ -131,11 +157,11 @@ def mixture(
     """
     order = ordered(comments, exposures, per_epoch, batch, seed)
     fixed = int(sum(comments.learned.lengths_of(step % len(comments)).sum() for step in order))
-    wanted = [Wanted(source.share, _limit(source)) for source in sources]
-    targets = allotted(fixed, wanted, total)
+    allotments = [Allotment(source.share, _limit(source)) for source in sources]
+    targets = allotted(fixed, allotments, total)
     replay = tuple(
-        Drawn(source.name, source.rows, _picks(source, target, seed), source.share, is_capped=target >= want.limit)
-        for source, target, want in zip(sources, targets, wanted, strict=True)
+        Drawn(source.name, source.rows, _picks(source, target, seed), source.share, is_capped=target >= allotment.limit)
+        for source, target, allotment in zip(sources, targets, allotments, strict=True)
     )
     if not order:
         used = sum(len(drawn.picks) for drawn in replay)
@@ -168,14 +194,14 @@ def batches(lengths: Index, size: int, seed: int) -> list[Index]:
     return [made[i] for i in rng.permutation(len(made))]
 
 
-def _limit(source: Source) -> float:
+def _limit(source: ReplaySource) -> float:
     if not len(source.rows):
         raise DataInvalid(f"replay {source.name}: there are no rows in it")
     by_passes = source.passes * float(source.rows.learned.lengths.sum())
     return by_passes if source.tokens is None else min(by_passes, source.tokens)
 
 
-def _picks(source: Source, target: float, seed: int) -> Index:
+def _picks(source: ReplaySource, target: float, seed: int) -> Index:
     """Rows, pass by pass, each pass in an order of its own, whose supervised tokens come nearest to the target."""
     lengths = source.rows.learned.lengths
     passes = int(target // lengths.sum()) + 1
@@ -201,9 +227,9 @@ def _bounds(drawn: Drawn, steps: int) -> Index:
 
 
 def _check(mixed: Mixture) -> None:
-    mix = mixed.as_json()
+    mix = mixed.realised()
     for drawn in mixed.replay:
-        share = mix[drawn.name]["share"]
+        share = mix[drawn.name].share
         if not drawn.is_capped and abs(share - drawn.asked) > TOLERANCE:
             raise DataInvalid(
                 f"replay {drawn.name}: asked for {drawn.asked:.1%} of the supervised tokens, its rows give {share:.1%};"

@@ -11,15 +11,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from train.data.encode import Row
+from train.data.encode import TrainingRow
 
 Ints = npt.NDArray[np.int32]
 Index = npt.NDArray[np.int64]
-_NAMES: Final = ("tokens", "learned", "rivals", "told")
+_NAMES: Final = ("tokens", "learned", "rivals", "rival_counts")
 
 
 @dataclass(frozen=True, slots=True)
-class Ragged:
+class RaggedArray:
     """Lists of numbers of any length, end to end; list i ends at `ends[i]`."""
 
     values: Ints
@@ -40,27 +40,27 @@ class Ragged:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of one source. rivals: of a row, all its rivals end to end; told: how many each learned token has."""
+    """The rows of one source. rivals: of a row, all of them end to end. rival_counts: those of each learned token."""
 
     folder: Path
-    tokens: Ragged
-    learned: Ragged
-    rivals: Ragged
-    told: Ragged
+    tokens: RaggedArray
+    learned: RaggedArray
+    rivals: RaggedArray
+    rival_counts: RaggedArray
 
     def __len__(self) -> int:
         return len(self.tokens.ends)
 
     def __reduce__(self) -> tuple[Callable[[Path], Rows], tuple[Path]]:
-        """Another process is told where they lie, not what they hold."""
+        """Another process gets the place where they lie, not what they hold."""
         return mapped, (self.folder,)
 
-    def __getitem__(self, at: int) -> Row:
-        rivals = np.split(self.rivals[at], np.cumsum(self.told[at])[:-1]) if len(self.told[at]) else []
-        return Row(self.tokens[at], self.learned[at], tuple(rivals))
+    def __getitem__(self, at: int) -> TrainingRow:
+        rivals = np.split(self.rivals[at], np.cumsum(self.rival_counts[at])[:-1]) if len(self.rival_counts[at]) else []
+        return TrainingRow(self.tokens[at], self.learned[at], tuple(rivals))
 
 
-def stored(rows: Iterable[Row], folder: Path) -> Rows:
+def stored(rows: Iterable[TrainingRow], folder: Path) -> Rows:
     """Write the rows as they come into a new folder, and map them. Raises OSError that names what cannot be written."""
     folder.mkdir(parents=True)
     try:
@@ -72,7 +72,7 @@ def stored(rows: Iterable[Row], folder: Path) -> Rows:
     return mapped(folder)
 
 
-def _write(rows: Iterable[Row], folder: Path) -> None:
+def _write(rows: Iterable[TrainingRow], folder: Path) -> None:
     with ExitStack() as files:
         writers = [_Writer(folder / name, files) for name in _NAMES]
         for row in rows:
@@ -84,7 +84,7 @@ def mapped(folder: Path) -> Rows:
     """Rows that were stored in a folder."""
     return Rows(
         folder,
-        *(Ragged(_mapped(folder / name, np.int32), _mapped(folder / f"{name}.ends", np.int64)) for name in _NAMES),
+        *(RaggedArray(_mapped(folder / name, np.int32), _mapped(folder / f"{name}.ends", np.int64)) for name in _NAMES),
     )
 
 
@@ -100,11 +100,11 @@ class _Writer:
         self._ends.write(np.int64(self._end).tobytes())
 
 
-def _lists(row: Row) -> Iterator[Ints]:
+def _lists(row: TrainingRow) -> Iterator[Ints]:
     yield row.tokens
     yield row.learned
     yield np.concatenate(row.rivals) if row.rivals else np.empty(0, np.int32)
-    yield np.array([len(told) for told in row.rivals], np.int32)
+    yield np.array([len(rivals) for rivals in row.rivals], np.int32)
 
 
 def _mapped(file: Path, kind: type[np.integer[Any]]) -> npt.NDArray[Any]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from taxonomy.errors import DataInvalid
 from taxonomy.language.tokens import Tokens
-from train.data.encode import Row
+from train.data.encode import TrainingRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def is_texts(file: Path) -> bool:
             return False
 
 
-def text_rows(text: Text, tokens: Tokens, length: int) -> Iterator[Row]:
+def text_rows(text: Text, tokens: Tokens, length: int) -> Iterator[TrainingRow]:
     """Rows of at most `length` tokens in which each token of the text, and the one that ends it, is learned once.
 
     Before a text stands the token that ends one; a row begins with the token that the row before it ended with.
@@ -59,7 +59,7 @@ def text_rows(text: Text, tokens: Tokens, length: int) -> Iterator[Row]:
     ids = np.array([tokens.eos, *tokens.text(text.text), tokens.eos], np.int32)
     for start in range(0, len(ids) - 1, length - 1):
         piece = ids[start : start + length]
-        yield Row(piece, np.arange(1, len(piece), dtype=np.int32))
+        yield TrainingRow(piece, np.arange(1, len(piece), dtype=np.int32))
 
 
 def _whole(file: Path) -> Text | DataInvalid:

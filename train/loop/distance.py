@@ -45,7 +45,7 @@ class BaseDistance(TrainerCallback):  # type: ignore[misc]  # transformers is un
         # The first argument is what the second is held against: KL(now || base).
         return float(functional.kl_div(base, now, reduction="sum", log_target=True)) / len(now)
 
-    def on_log(self, args: Any, state: TrainerState, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
+    def on_log(self, args: Any, state: TrainerState, control: Any, logs: dict[str, float], **_: Any) -> None:  # noqa: ARG002
         step = state.global_step
         if "loss" in logs and (step % self._every == 0 or step == state.max_steps):
             logs[KL] = self.measured()

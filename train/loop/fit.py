@@ -15,8 +15,8 @@ from transformers import PreTrainedModel, PrinterCallback, TrainerCallback, Trai
 
 from taxonomy.errors import TrainingDiverged
 from train.data.batches import Batch, Batches
-from train.loop.processes import led, shell, weights
-from train.loop.saving import SavesWhole
+from train.loop.processes import empty_copy, run_on_main_process, whole_weights
+from train.loop.saving import WholeStatesTrainer
 from train.loop.session import Session, step_of, writing
 from train.loop.sft import Anchor, loss_of
 from train.loop.steps import STEPS, read_steps
@@ -33,7 +33,7 @@ class Fitted(NamedTuple):
     loss: float
 
 
-class Agreed(NamedTuple):
+class StepTotals(NamedTuple):
     """What is so of a step in all processes: their sums, and what follows from it."""
 
     loss: float
@@ -43,18 +43,18 @@ class Agreed(NamedTuple):
     save: float
 
 
-class LearnedPositionsTrainer(SavesWhole):
+class LearnedPositionsTrainer(WholeStatesTrainer):
     """The Trainer with a loss over the learned positions alone."""
 
     anchor: Anchor | None = None
     precision: Precision | None = None
 
-    def begin(self, session: Session, seconds: float) -> None:
+    def set_up(self, session: Session, seconds: float) -> None:
         """seconds: of training before the state that the run goes on from."""
         self.session = session
         self.prepare_folder()
-        self._told: torch.Tensor | float = 0.0
-        self._began, self._saved = time.monotonic() - seconds, time.monotonic()
+        self._sums: torch.Tensor | float = 0.0
+        self._started, self._saved = time.monotonic() - seconds, time.monotonic()
         self._marked = self._saved
         self.remove_callback(PrinterCallback)
         self.add_callback(_AtStepEnd(self))
@@ -72,20 +72,20 @@ class LearnedPositionsTrainer(SavesWhole):
 
     def training_step(self, model: torch.nn.Module, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
-        told = [loss, float(inputs["read"]), float(len(inputs["wanted"]))]
-        self._told = self._told + torch.tensor(told, dtype=torch.double, device=loss.device)
+        figures = [loss, float(inputs["read"]), float(len(inputs["targets"]))]
+        self._sums = self._sums + torch.tensor(figures, dtype=torch.double, device=loss.device)
         if self.accelerator.sync_gradients:
-            self.agreed = self._agree(self._told)
-            self._told = 0.0
-            self._check("loss", self.agreed.loss, self.state.global_step + 1)
+            self.totals = self._reduced(self._sums)
+            self._sums = 0.0
+            self._check("loss", self.totals.loss, self.state.global_step + 1)
         return loss
 
-    def _agree(self, told: torch.Tensor) -> Agreed:
+    def _reduced(self, sums: torch.Tensor) -> StepTotals:
         """One exchange a step: all processes stop, save or fail at the same one."""
         due = self.is_world_process_zero() and time.monotonic() - self._saved >= 60 * self.session.save_minutes
-        asks = torch.tensor([self.session.stops.asked is not None, due], dtype=told.dtype, device=told.device)
-        loss, *sums = self.accelerator.reduce(torch.cat([told, asks]), "sum").tolist()
-        return Agreed(loss / self.accelerator.num_processes, *sums)
+        asks = torch.tensor([self.session.stops.asked is not None, due], dtype=sums.dtype, device=sums.device)
+        loss, *others = self.accelerator.reduce(torch.cat([sums, asks]), "sum").tolist()
+        return StepTotals(loss / self.accelerator.num_processes, *others)
 
     def _check(self, what: str, value: float, step: int) -> None:
         if not math.isfinite(value):
@@ -102,14 +102,14 @@ class LearnedPositionsTrainer(SavesWhole):
             self._check("gradient", logs["grad_norm"], self.state.global_step)
             now = time.monotonic()
             took, self._marked = now - self._marked, now
-            agreed = self.agreed
+            totals = self.totals
             logs |= {
-                "loss": agreed.loss,
-                "tokens": int(agreed.tokens),
-                "supervised_tokens": int(agreed.supervised_tokens),
-                "tokens_per_s": agreed.tokens / took,
-                "supervised_tokens_per_s": agreed.supervised_tokens / took,
-                "seconds": now - self._began,
+                "loss": totals.loss,
+                "tokens": int(totals.tokens),
+                "supervised_tokens": int(totals.supervised_tokens),
+                "tokens_per_s": totals.tokens / took,
+                "supervised_tokens_per_s": totals.supervised_tokens / took,
+                "seconds": now - self._started,
             }
         super().log(logs, start_time)
 
@@ -125,9 +125,9 @@ class _AtStepEnd(TrainerCallback):  # type: ignore[misc]  # transformers is unty
         self._trainer = trainer
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002 (the Trainer's)
-        agreed = self._trainer.agreed
-        control.should_save = bool(agreed.save or agreed.stop) or state.global_step == state.max_steps
-        control.should_training_stop |= bool(agreed.stop)
+        totals = self._trainer.totals
+        control.should_save = bool(totals.save or totals.stop) or state.global_step == state.max_steps
+        control.should_training_stop |= bool(totals.stop)
 
 
 def fit(
@@ -146,7 +146,7 @@ def fit(
     keep they keep on disk under the number of its step: a run that goes on does the steps after its state again.
     Raises TrainingStopped, TrainingDiverged, WriteFailed, ProcessFailed.
     """
-    state = led(lambda: session.state) if session.resume else None
+    state = run_on_main_process(lambda: session.state) if session.resume else None
     done = step_of(state) if state else 0
     arguments = _arguments(optimisation, len(data.mixture), session.folder, seed)
     trainer = LearnedPositionsTrainer(
@@ -154,18 +154,18 @@ def fit(
         args=arguments,
         train_dataset=data,
         data_collator=_only,
-        callbacks=[*callbacks, *watchers(session, done, leads=arguments.process_index == 0)],
+        callbacks=[*callbacks, *watchers(session, done, is_main_process=arguments.process_index == 0)],
     )
     trainer.anchor, trainer.precision = anchor, optimisation.precision
-    empty = shell(model) if trainer.is_fsdp_enabled else None
-    trainer.begin(session, led(lambda: _seconds_and_loss(session)[0]))
+    empty = empty_copy(model) if trainer.is_fsdp_enabled else None
+    trainer.set_up(session, run_on_main_process(lambda: _seconds_and_loss(session)[0]))
     with session.stops.training(), writing("the log", session.folder, (OSError,)):
         trainer.train(resume_from_checkpoint=str(state) if state else None)
     asked: list[int] = gather_object([session.stops.asked or 0])
     if any(asked):
         raise stopped(max(asked), trainer.state.global_step, trainer.state.max_steps, session.folder)
     whole = _unsharded(trainer.model, empty) if empty else model
-    return Fitted(whole, *led(lambda: _seconds_and_loss(session)))
+    return Fitted(whole, *run_on_main_process(lambda: _seconds_and_loss(session)))
 
 
 def _arguments(optimisation: Optimisation, steps: int, folder: Path, seed: int) -> TrainingArguments:
@@ -205,7 +205,7 @@ def _seconds_and_loss(session: Session) -> tuple[float, float]:
 
 
 def _unsharded(model: PreTrainedModel, empty: PreTrainedModel) -> PreTrainedModel:
-    gathered = weights(model)
+    gathered = whole_weights(model)
     if gathered:
         empty.load_state_dict(gathered, strict=False, assign=True)
         empty.tie_weights()

@@ -1,4 +1,4 @@
-"""One run in several processes, as accelerate's launcher or torchrun starts them: the first one leads.
+"""One run in several processes, as accelerate's launcher or torchrun starts them: the main one leads.
 
 Raises ProcessFailed in all others where one fails.
 """
@@ -20,14 +20,14 @@ from transformers import PreTrainedModel
 from taxonomy.errors import CallWrong, ProcessFailed
 
 T = TypeVar("T")
-_PATIENCE: Final = timedelta(days=1)
+_TIMEOUT: Final = timedelta(days=1)
 """How long the others wait for the leader, who may encode for hours. The launcher ends them if it dies."""
 
 
 def joined() -> PartialState:
     """Join the run's other processes, if there are any. Raises CallWrong where GPUs would lie idle."""
     on_cpu = not torch.cuda.is_available()
-    state = PartialState(cpu=on_cpu, timeout=_PATIENCE)
+    state = PartialState(cpu=on_cpu, timeout=_TIMEOUT)
     if state.num_processes == 1 and torch.cuda.device_count() > 1:
         raise CallWrong(
             f"this machine shows {torch.cuda.device_count()} GPUs to one process: start one a GPU with `accelerate "
@@ -41,8 +41,8 @@ def joined() -> PartialState:
     return state
 
 
-def led(make: Callable[[], T]) -> T:
-    """What the first process makes, in every one of them."""
+def run_on_main_process(make: Callable[[], T]) -> T:
+    """What the main process makes, in every one of them."""
     state = PartialState()
     if state.num_processes == 1:
         return make()
@@ -57,7 +57,7 @@ def led(make: Callable[[], T]) -> T:
     return made[0][0]
 
 
-def together(work: Callable[[], T]) -> T:
+def run_on_all_processes(work: Callable[[], T]) -> T:
     """Do it in every process; nobody goes on before all are done."""
     if PartialState().num_processes == 1:
         return work()
@@ -72,13 +72,13 @@ def together(work: Callable[[], T]) -> T:
     return made
 
 
-def shell(model: PreTrainedModel) -> PreTrainedModel:
+def empty_copy(model: PreTrainedModel) -> PreTrainedModel:
     """The same model with nothing in its parameters, for the weights of one that is sharded in training."""
     empty = {id(p): torch.nn.Parameter(p.to("meta"), p.requires_grad) for p in model.parameters()}
     return copy.deepcopy(model, empty)
 
 
-def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+def whole_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """The whole weights of a model that is wrapped or sharded, in the first process; all have to ask at once."""
     gathered = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
     return {name: tensor for name, tensor in gathered.items() if isinstance(tensor, torch.Tensor)}

@@ -11,7 +11,9 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerState
 
 from taxonomy.files import whole
-from train.choosing.average import Tensors
+
+Tensors = dict[str, torch.Tensor]
+"""Weights by name."""
 
 
 def weights_of(model: torch.nn.Module) -> Tensors:

@@ -11,13 +11,13 @@ from transformers import Trainer
 from transformers.utils import logging
 
 from taxonomy.files import synced
-from train.loop.processes import together
+from train.loop.processes import run_on_all_processes
 from train.loop.session import PREFIX, Session, writing
 
 UNFINISHED: Final = "unfinished"
 
 
-class SavesWhole(Trainer):  # type: ignore[misc]  # transformers is untyped to us
+class WholeStatesTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped to us
     """A Trainer whose states appear by one rename, after which the one before is removed."""
 
     session: Session
@@ -38,8 +38,8 @@ class SavesWhole(Trainer):  # type: ignore[misc]  # transformers is untyped to u
             super()._issue_warnings_after_load(load_result)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        together(lambda: self._write(model, trial))
-        together(self._appear)
+        run_on_all_processes(lambda: self._write(model, trial))
+        run_on_all_processes(self._appear)
 
     def _write(self, model: Any, trial: Any) -> None:
         step = self.state.global_step

@@ -1,4 +1,4 @@
-"""What goes with a run, whatever it trains: the folder it is kept in, who is told, and whether it is to stop."""
+"""What goes with a run, whatever it trains: its folder, who gets its reports, and whether it is to stop."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from safetensors import SafetensorError
 from taxonomy.errors import WriteFailed
 from train.loop.stops import Stops
 
+Say = Callable[[str], None]
+"""Takes what a run reports, line by line."""
 SAVE_MINUTES: Final = 15.0
 STATES: Final = "state"
 PREFIX: Final = "checkpoint-"
@@ -31,7 +33,7 @@ class Session:
     """
 
     folder: Path
-    say: Callable[[str], None]
+    say: Say
     stops: Stops
     resume: bool = False
     save_minutes: float = SAVE_MINUTES

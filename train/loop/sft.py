@@ -35,13 +35,13 @@ def fresh_model(architecture: Architecture, vocabulary: int, pad: int, eos: int,
     return Qwen3ForCausalLM(config)
 
 
-def begin_with(model: PreTrainedModel, vectors: Matrix) -> None:
-    """Let word vectors be what the embeddings begin with, at twice the length of fresh weights."""
+def set_embeddings(model: PreTrainedModel, vectors: Matrix) -> None:
+    """Have the embeddings start as word vectors, at twice the length of fresh weights."""
     weight = model.get_input_embeddings().weight
-    begun = torch.from_numpy(vectors)
-    begun *= 2 * weight.detach().norm(dim=1).mean() / begun.norm(dim=1).mean()
+    scaled = torch.from_numpy(vectors)
+    scaled *= 2 * weight.detach().norm(dim=1).mean() / scaled.norm(dim=1).mean()
     with torch.no_grad():
-        weight.copy_(begun)
+        weight.copy_(scaled)
 
 
 def logits_at(model: torch.nn.Module, decoder: PreTrainedModel, batch: Batch) -> torch.Tensor:
@@ -104,7 +104,7 @@ def loss_of(
     logits = logits_at(model, decoder, batch)
     first = int(batch["replay"][1])
     logits = over_rivals(logits, batch)
-    loss = functional.cross_entropy(logits, batch["wanted"], reduction="sum") / batch["total"]
+    loss = functional.cross_entropy(logits, batch["targets"], reduction="sum") / batch["total"]
     if anchor and first < len(logits):
         now = functional.log_softmax(logits[first:], dim=-1)
         moved = functional.kl_div(now, anchor.log_probabilities(batch), reduction="sum", log_target=True)

@@ -13,16 +13,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from taxonomy.files import write_jsonl
 
 STEPS: Final = "steps.jsonl"
+StepFigures = Mapping[str, float]
+"""One step's figures by their names."""
 KL: Final = "kl"
 """The figure of how far the model has moved from its base."""
 
 
-def add_step(file: Path, figures: Mapping[str, Any]) -> None:
+def add_step(file: Path, figures: StepFigures) -> None:
     """Append one step. Raises OSError that names the file."""
     try:
         with file.open("a", encoding="utf-8") as out:
@@ -31,7 +33,7 @@ def add_step(file: Path, figures: Mapping[str, Any]) -> None:
         raise OSError(error.errno, error.strerror, str(file)) from error
 
 
-def read_steps(file: Path) -> Iterator[dict[str, Any]]:
+def read_steps(file: Path) -> Iterator[StepFigures]:
     """The steps that were written whole: of a process killed in the middle of one the last line is left out."""
     with file.open(encoding="utf-8") as lines:
         for line in lines:

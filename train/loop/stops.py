@@ -26,7 +26,7 @@ class Stops:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._told) for number in _SIGNALS}
+            self._before = {number: signal.signal(number, self._received) for number in _SIGNALS}
         else:
             self._before = {}
         return self
@@ -44,7 +44,7 @@ class Stops:
         finally:
             self._training = False
 
-    def _told(self, number: int, _: FrameType | None) -> None:
+    def _received(self, number: int, _: FrameType | None) -> None:
         name = signal.Signals(number).name
         if self._training and not self.asked:
             self.asked = signal.Signals(number)

@@ -19,11 +19,11 @@ SILENCE_S: Final = 30.0
 """Where nobody sits at a terminal, a line so often."""
 
 
-def watchers(session: Session, done: int, *, leads: bool) -> list[TrainerCallback]:
+def watchers(session: Session, done: int, *, is_main_process: bool) -> list[TrainerCallback]:
     """Those of this process; `done`: the steps that the run goes on from. Raises CallWrong."""
-    if not leads:
+    if not is_main_process:
         return []
-    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 (a second, and only the leader needs it)
+    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 (a second, and only the main process needs it)
 
     session.folder.mkdir(parents=True, exist_ok=True)
     # Steps that are done again take the place of those that a killed process logged.
@@ -51,7 +51,7 @@ class Steps(TrainerCallback):  # type: ignore[misc]  # transformers is untyped t
         args: TrainingArguments,  # noqa: ARG002 (the signature is the Trainer's)
         state: TrainerState,
         control: TrainerControl,  # noqa: ARG002 (as above)
-        logs: dict[str, Any],
+        logs: dict[str, float],
         **_: Any,
     ) -> None:
         if "loss" in logs:
@@ -62,11 +62,11 @@ class Progress(TrainerCallback):  # type: ignore[misc]  # as above
     """One line that is kept up to date; without a terminal, a new one now and then."""
 
     def __init__(self, session: Session) -> None:
-        self._say, self._said = session.say, time.monotonic()
+        self._say, self._reported = session.say, time.monotonic()
         self._bar: tqdm[Any] | None = None
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:  # noqa: ARG002
-        self._begun, self._first = time.monotonic(), state.global_step
+        self._started, self._first = time.monotonic(), state.global_step
         if sys.stderr.isatty():
             self._bar = tqdm(total=state.max_steps, initial=state.global_step, unit=" steps", dynamic_ncols=True)
 
@@ -75,7 +75,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]  # as above
         args: TrainingArguments,  # noqa: ARG002 (the signature is the Trainer's)
         state: TrainerState,
         control: TrainerControl,  # noqa: ARG002 (as above)
-        logs: dict[str, Any],
+        logs: dict[str, float],
         **_: Any,
     ) -> None:
         if "loss" not in logs:
@@ -87,9 +87,9 @@ class Progress(TrainerCallback):  # type: ignore[misc]  # as above
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.update()
-        elif time.monotonic() - self._said > SILENCE_S or state.global_step == state.max_steps:
-            self._said = time.monotonic()
-            passed = self._said - self._begun
+        elif time.monotonic() - self._reported > SILENCE_S or state.global_step == state.max_steps:
+            self._reported = time.monotonic()
+            passed = self._reported - self._started
             left = passed / (state.global_step - self._first) * (state.max_steps - state.global_step)
             self._say(f"step {state.global_step}/{state.max_steps}, {tqdm.format_interval(left)} left: {text}")
 

@@ -15,12 +15,11 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback
 
 from taxonomy.language.automaton import Automaton
 from train.data.batches import collate
-from train.data.encode import Row
+from train.data.encode import TrainingRow
 from train.loop.adapters import Model
 from train.loop.sft import logits_at, over_rivals
-from train.recipe import Reinforcement
 from train.reinforcement.reward import reward
-from train.reinforcement.rollout import Asked, Sample, decided, sampled
+from train.reinforcement.rollout import PromptedComment, Sample, decisions_of, sampled
 
 with warnings.catch_warnings():
     # TRL's client for vLLM, which is not used here, says at import which vLLM it knows.
@@ -28,19 +27,32 @@ with warnings.catch_warnings():
     from trl import GRPOConfig, GRPOTrainer
 
 
-def arguments_of(recipe: Reinforcement, learning_rate: float, folder: Path) -> GRPOConfig:
-    """The recipe in TRL's words; what it does not say is as TRL has it."""
+def arguments_of(
+    folder: Path,
+    *,
+    steps: int,
+    batch: int,
+    answers: int,
+    accumulate: int,
+    learning_rate: float,
+    kl: float,
+    seed: int,
+) -> GRPOConfig:
+    """A recipe's values in TRL's words; what they do not say is as TRL has it.
+
+    batch: comments of a step. answers: to each comment. accumulate: passes that a step is computed in.
+    """
     return GRPOConfig(
         output_dir=str(folder),
-        max_steps=recipe.steps,
-        per_device_train_batch_size=recipe.batch * recipe.answers // recipe.accumulate,
-        gradient_accumulation_steps=recipe.accumulate,
-        num_generations=recipe.answers,
+        max_steps=steps,
+        per_device_train_batch_size=batch * answers // accumulate,
+        gradient_accumulation_steps=accumulate,
+        num_generations=answers,
         learning_rate=learning_rate,
         lr_scheduler_type="constant",
-        beta=recipe.kl,
+        beta=kl,
         adam_beta2=0.95,
-        seed=recipe.seed,
+        seed=seed,
         bf16=False,
         gradient_checkpointing=False,
         logging_steps=1,
@@ -59,39 +71,40 @@ class DecisionsGRPO(GRPOTrainer):  # type: ignore[misc]  # trl is untyped to us
         model: Model,
         arguments: GRPOConfig,
         tokenizer: PreTrainedTokenizerFast,
-        asked: Sequence[Asked],
+        comments: Sequence[PromptedComment],
         automaton: Automaton,
     ) -> None:
-        self._asked, self._automaton = asked, automaton
-        self._by_prompt = {tuple(one.prompt): one for one in asked}
+        self._comments, self._automaton = comments, automaton
+        self._by_prompt = {tuple(comment.prompt): comment for comment in comments}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="You are using 'rollout_func'")
             super().__init__(
                 model=model,
                 reward_funcs=hierarchical_f1,
                 args=arguments,
-                # TRL hands prompts on as they are: here each is the number of what is asked.
-                train_dataset=Dataset.from_dict({"prompt": [str(number) for number in range(len(asked))]}),
+                # TRL hands prompts on as they are: here each is a comment's number.
+                train_dataset=Dataset.from_dict({"prompt": [str(number) for number in range(len(comments))]}),
                 processing_class=tokenizer,
-                rollout_func=self._answered,
+                rollout_func=self._rollout,
             )
         self.remove_callback(PrinterCallback)
 
-    def _answered(self, prompts: Sequence[str], _: GRPOTrainer) -> dict[str, Any]:
-        asked = [self._asked[int(prompt)] for prompt in prompts]
-        samples = sampled(self.accelerator.unwrap_model(self.model), asked, self._automaton)
+    def _rollout(self, prompts: Sequence[str], _: GRPOTrainer) -> dict[str, Any]:
+        comments = [self._comments[int(prompt)] for prompt in prompts]
+        samples = sampled(self.accelerator.unwrap_model(self.model), comments, self._automaton)
+        pairs = list(zip(comments, samples, strict=True))
         return {
-            "prompt_ids": [one.prompt for one in asked],
+            "prompt_ids": [comment.prompt for comment in comments],
             "completion_ids": [sample.tokens for sample in samples],
             "logprobs": None,
             # TRL's mask of what an environment wrote: what the grammar forced was not the model's doing either.
-            "env_mask": [self._decisions(one, sample) for one, sample in zip(asked, samples, strict=True)],
-            "worth": [reward(one.gold, sample.said) for one, sample in zip(asked, samples, strict=True)],
+            "env_mask": [self._decision_mask(comment, sample) for comment, sample in pairs],
+            "rewards": [reward(comment.gold, sample.prediction) for comment, sample in pairs],
         }
 
-    def _decisions(self, asked: Asked, sample: Sample) -> list[int]:
+    def _decision_mask(self, comment: PromptedComment, sample: Sample) -> list[int]:
         """1 at the answer's decisions, 0 at its other tokens."""
-        at = [at for at, _ in decided(asked, sample.tokens, self._automaton)]
+        at = [decision.at for decision in decisions_of(comment, sample.tokens, self._automaton)]
         mask: list[int] = np.bincount(at, minlength=len(sample.tokens)).tolist()
         return mask
 
@@ -122,23 +135,24 @@ class DecisionsGRPO(GRPOTrainer):  # type: ignore[misc]  # trl is untyped to us
         answers = slice(input_ids.shape[1] - logits_to_keep, None)
         return logps[:, answers], entropies[:, answers] if compute_entropy else None, None
 
-    def _row(self, tokens: torch.Tensor, mask: torch.Tensor, answer: int) -> Row:
+    def _row(self, tokens: torch.Tensor, mask: torch.Tensor, answer: int) -> TrainingRow:
         """A prompt and its answer without padding: the decisions are learned, each over what was allowed."""
-        asked = int(mask[:-answer].sum())
+        begins = int(mask[:-answer].sum())
         kept = tokens[mask].tolist()
-        made = list(decided(self._by_prompt[tuple(kept[:asked])], kept[asked:], self._automaton))
-        learned = np.array([asked + at for at, _ in made], np.int32)
-        return Row(np.array(kept, np.int32), learned, tuple(np.array(allowed, np.int32) for _, allowed in made))
+        decisions = list(decisions_of(self._by_prompt[tuple(kept[:begins])], kept[begins:], self._automaton))
+        learned = np.array([begins + decision.at for decision in decisions], np.int32)
+        allowed = tuple(np.array(decision.allowed, np.int32) for decision in decisions)
+        return TrainingRow(np.array(kept, np.int32), learned, allowed)
 
-    def _policy(self, model: torch.nn.Module, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _policy(self, model: torch.nn.Module, rows: Sequence[TrainingRow]) -> tuple[torch.Tensor, torch.Tensor]:
         """At every decision of the rows the log-probability of what was decided, and the entropy (for logs alone)."""
         batch = {name: value.to(self.accelerator.device) for name, value in collate(rows, [], pad=0).items()}
         logits = logits_at(model, self.accelerator.unwrap_model(model), batch)
         among = functional.log_softmax(over_rivals(logits, batch), dim=-1)
-        likely = among.gather(1, batch["wanted"][:, None])[:, 0]
+        likely = among.gather(1, batch["targets"][:, None])[:, 0]
         return likely, torch.special.entr(among.detach().exp()).sum(dim=-1)
 
 
-def hierarchical_f1(worth: list[float], **_: Any) -> list[float]:
+def hierarchical_f1(rewards: list[float], **_: Any) -> list[float]:
     """The reward of each answer, as the rollout has found it."""
-    return worth
+    return rewards

@@ -7,7 +7,7 @@ from eval.scoring.scores import hierarchical
 from taxonomy.comments import LabelledComment
 
 
-def reward(gold: LabelledComment, said: Predicted) -> float:
-    """0 to 1. Nothing said of a comment of which there is nothing to say is right: 1."""
-    f1 = hierarchical(matched([gold], [said])).f1
+def reward(gold: LabelledComment, predicted: Predicted) -> float:
+    """0 to 1. No segment predicted where there is none is right: 1."""
+    f1 = hierarchical(matched([gold], [predicted])).f1
     return 1.0 if f1 is None else f1

@@ -17,48 +17,55 @@ from taxonomy.language.prompt import Prompt
 from taxonomy.language.tokens import Tokens
 
 
-class Asked(NamedTuple):
-    """A comment as it is asked: the prompt, and its chunks, as text and in tokens. Its gold labels stand by."""
+class PromptedComment(NamedTuple):
+    """A comment and its gold labels, its prompt, and its chunks, as text and in tokens."""
 
     gold: LabelledComment
     prompt: list[int]
     chunks: tuple[str, ...]
-    spelt: list[list[int]]
+    chunk_tokens: list[list[int]]
 
 
 class Sample(NamedTuple):
-    """One answer: all of its tokens, and what it says."""
+    """One answer: all of its tokens, and what they mean."""
 
     tokens: list[int]
-    said: Prediction
+    prediction: Prediction
 
 
-def asked_of(comment: LabelledComment, tokens: Tokens, prompt: Prompt) -> Asked:
+class TracedDecision(NamedTuple):
+    """A decision of an answer: which of its tokens it is, and what was allowed there."""
+
+    at: int
+    allowed: tuple[int, ...]
+
+
+def prompted(comment: LabelledComment, tokens: Tokens, prompt: Prompt) -> PromptedComment:
     """Raises ValueError for a comment without text."""
     pieces = chunks(comment.comment)
-    return Asked(comment, prompt.of(comment.comment), pieces, chunk_tokens(pieces, tokens))
+    return PromptedComment(comment, prompt.of(comment.comment), pieces, chunk_tokens(pieces, tokens))
 
 
-def sampled(model: PreTrainedModel, asked: Sequence[Asked], automaton: Automaton) -> list[Sample]:
+def sampled(model: PreTrainedModel, comments: Sequence[PromptedComment], automaton: Automaton) -> list[Sample]:
     """An answer to each, every decision drawn from the probabilities of what is allowed there; by torch's seed.
 
     The model is left in the mode that it was in.
     """
-    walks = [automaton.walk(one.spelt) for one in asked]
+    walks = [automaton.walk(comment.chunk_tokens) for comment in comments]
     was_training = model.training
     model.eval()
-    answers = decide(model, [one.prompt for one in asked], walks, drawn)
+    answers = decide(model, [comment.prompt for comment in comments], walks, drawn)
     model.train(was_training)
     return [
-        Sample(answer, Prediction(one.gold.id, tuple(segments(one.chunks, walk))))
-        for answer, one, walk in zip(answers, asked, walks, strict=True)
+        Sample(answer, Prediction(comment.gold.id, tuple(segments(comment.chunks, walk))))
+        for answer, comment, walk in zip(answers, comments, walks, strict=True)
     ]
 
 
-def decided(asked: Asked, answer: Sequence[int], automaton: Automaton) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Each decision of an answer: which of its tokens it is, and what was allowed there."""
-    walk = automaton.walk(asked.spelt)
+def decisions_of(comment: PromptedComment, answer: Sequence[int], automaton: Automaton) -> Iterator[TracedDecision]:
+    """The decisions of an answer, in their order."""
+    walk = automaton.walk(comment.chunk_tokens)
     at = len(walk.forced)
     while not walk.is_done:
-        yield at, walk.allowed
+        yield TracedDecision(at, walk.allowed)
         at += 1 + len(walk.decide(answer[at]))

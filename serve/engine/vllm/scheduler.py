@@ -23,7 +23,7 @@ from vllm.v1.request import Request, RequestStatus
 
 from serve.engine.masks import Masks
 from serve.engine.orphans import end_with_parent
-from serve.engine.vllm.engine import AUTOMATON, CHUNKS, MASKING
+from serve.engine.vllm.keys import AUTOMATON, CHUNKS, MASKING
 from taxonomy.language.automaton import Automaton, Walk
 
 
@@ -49,11 +49,13 @@ class DecisionScheduler(Scheduler):  # type: ignore[misc]  # vLLM's base is unty
 
     def schedule(self, throttle_prefills: bool = False) -> SchedulerOutput:
         output = super().schedule(throttle_prefills)
-        told = output.scheduled_cached_reqs
-        grown = [i for i, request_id in enumerate(told.req_ids) if request_id in self._grown]
+        cached = output.scheduled_cached_reqs
+        grown = [i for i, request_id in enumerate(cached.req_ids) if request_id in self._grown]
         if grown:
-            output.scheduled_new_reqs += [self._announced(told.req_ids[i], told.num_computed_tokens[i]) for i in grown]
-            output.scheduled_cached_reqs = _without(told, set(grown))
+            output.scheduled_new_reqs += [
+                self._announced(cached.req_ids[i], cached.num_computed_tokens[i]) for i in grown
+            ]
+            output.scheduled_cached_reqs = _without(cached, set(grown))
         # A runner that wants preempted requests announced whole gets them so from vLLM itself.
         self._grown.difference_update(output.num_scheduled_tokens, output.finished_req_ids)
         output.has_structured_output_requests |= bool(self._deciding(output))
@@ -80,9 +82,9 @@ class DecisionScheduler(Scheduler):  # type: ignore[misc]  # vLLM's base is unty
         if not deciding:
             return others
         ids = [request.request_id for request in deciding]
-        begun = time.perf_counter()
+        started = time.perf_counter()
         masks = np.stack([self._masks.of(self._walks[request]) for request in deciding])
-        each = (time.perf_counter() - begun) / len(deciding)
+        each = (time.perf_counter() - started) / len(deciding)
         for request in deciding:
             self._masking_s[request] += each
         if others is None:
@@ -104,10 +106,10 @@ class DecisionScheduler(Scheduler):  # type: ignore[misc]  # vLLM's base is unty
             return stopped
         (token,) = new_token_ids
         request.append_output_token_ids(token)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         try:
             forced = walk.decide(token)
-            self._masking_s[request] += time.perf_counter() - begun
+            self._masking_s[request] += time.perf_counter() - started
         except ValueError:
             # Logits that are no numbers defeat the mask; only this request may fail for it.
             request.status = RequestStatus.FINISHED_ERROR
@@ -124,25 +126,25 @@ class DecisionScheduler(Scheduler):  # type: ignore[misc]  # vLLM's base is unty
     def _free_request(
         self, request: Request, *arguments: Any, **options: Any
     ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-        # What connectors tell of a finished request is the one place where a scheduler can add something to it.
-        told, other = super()._free_request(request, *arguments, **options)
+        # What connectors report of a finished request is the one place where a scheduler can add something to it.
+        reported, other = super()._free_request(request, *arguments, **options)
         if request in self._masking_s:
-            told = (told or {}) | {MASKING: self._masking_s[request]}
-        return told, other
+            reported = (reported or {}) | {MASKING: self._masking_s[request]}
+        return reported, other
 
 
-def _without(told: CachedRequestData, left_out: set[int]) -> CachedRequestData:
+def _without(cached: CachedRequestData, left_out: set[int]) -> CachedRequestData:
     """What remains of the cached requests' data."""
 
     def kept(values: list[Any]) -> list[Any]:
         return [value for i, value in enumerate(values) if i not in left_out]
 
     return CachedRequestData(
-        req_ids=kept(told.req_ids),
-        resumed_req_ids=told.resumed_req_ids.intersection(kept(told.req_ids)),
-        new_token_ids=kept(told.new_token_ids),
-        all_token_ids={name: tokens for name, tokens in told.all_token_ids.items() if name in kept(told.req_ids)},
-        new_block_ids=kept(told.new_block_ids),
-        num_computed_tokens=kept(told.num_computed_tokens),
-        num_output_tokens=kept(told.num_output_tokens),
+        req_ids=kept(cached.req_ids),
+        resumed_req_ids=cached.resumed_req_ids.intersection(kept(cached.req_ids)),
+        new_token_ids=kept(cached.new_token_ids),
+        all_token_ids={name: tokens for name, tokens in cached.all_token_ids.items() if name in kept(cached.req_ids)},
+        new_block_ids=kept(cached.new_block_ids),
+        num_computed_tokens=kept(cached.num_computed_tokens),
+        num_output_tokens=kept(cached.num_output_tokens),
     )

@@ -12,14 +12,14 @@ from eval.bench.constraint import constraint, cut_to, invented
 from eval.bench.limits import Limits, Weights, Work, limits, weights_of, works
 from eval.bench.plot import plot
 from eval.bench.scores import bench_scores, figures, worsened
-from eval.bench.speed import REFERENCE, Plan, _agreement, _measured, long_comments, ratios
-from eval.bench.systems import Outcome, OwnEngine, _is_canonical, natural_schema
+from eval.bench.speed import REFERENCE, SpeedPlan, SpeedRow, _agreement, _measured, long_comments, ratios
+from eval.bench.systems import OwnEngine, SystemAnswer, _is_canonical, natural_schema
 from serve.routing.pair import Pair
 from serve.routing.router import Router
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.language.answer import Part, written
 from taxonomy.language.chunks import chunks
-from taxonomy.language.compiled import spelt
+from taxonomy.language.compiled import tokenized_answer
 from train.corpus.generator import Corpus, load_phrasebook
 
 TEXTS = [comment.comment for comment in Corpus(load_phrasebook(), "test").comments(60)]
@@ -31,7 +31,7 @@ class Paced:
     def __init__(self, seconds: float, bad: int = 0) -> None:
         self.seconds, self.bad, self.asked, self.busy, self.most = seconds, bad, 0, 0, 0
 
-    async def answer(self, comment: str) -> Outcome:
+    async def answer(self, comment: str) -> SystemAnswer:
         self.asked += 1
         number = self.asked
         self.busy += 1
@@ -40,56 +40,59 @@ class Paced:
             await asyncio.sleep(self.seconds)
         finally:
             self.busy -= 1
-        return Outcome(None if self.bad and number % self.bad == 0 else (Part(comment),), steps=7)
+        return SystemAnswer(None if self.bad and number % self.bad == 0 else (Part(comment),), steps=7)
 
 
-def test_rates_latencies_and_failures_are_those_of_the_systems() -> None:
+async def test_rates_latencies_and_failures_are_those_of_the_systems() -> None:
     systems = {"vllm-grammar": Paced(0.05), "engine": Paced(0.01, bad=3)}
     said: list[str] = []
     counted: list[int] = []
-    plan = Plan(systems=tuple(systems), concurrencies=(4,), seconds=0.3, repeats=2)
+    plan = SpeedPlan(systems=tuple(systems), concurrencies=(4,), seconds=0.3, repeats=2)
     measuring = _measured(
         systems, "m", {"short": TEXTS}, plan, said.append, count=lambda cell: counted.append(len(cell.rates))
     )
-    cells = asyncio.run(measuring)
+    cells = await measuring
     assert counted == [1, 1, 2, 2]
     rows = [cell.row() for cell in cells]
-    assert [row["system"] for row in rows] == ["vllm-grammar", "engine"]
+    assert [row.system for row in rows] == ["vllm-grammar", "engine"]
     assert [system.most for system in systems.values()] == [4, 4]
     assert [system.busy for system in systems.values()] == [0, 0]
-    assert all(len(row["rounds"]) == 2 for row in rows)
-    assert rows[0]["p50_ms"] >= 50
-    assert rows[0]["failed"] == 0 < rows[1]["failed"]
+    assert all(len(row.rounds) == 2 for row in rows)
+    assert (rows[0].p50_ms or 0) >= 50
+    assert rows[0].failed == 0 < rows[1].failed
     assert len(said) == 4
     (ratio,) = ratios(rows, "engine", "vllm-grammar")
-    assert ratio["low"] <= ratio["median"] <= ratio["high"]
-    assert ratio["median"] > 1
+    assert ratio.low
+    assert ratio.median
+    assert ratio.high
+    assert ratio.low <= ratio.median <= ratio.high
+    assert ratio.median > 1
 
 
-def test_a_system_without_an_answer_in_the_time_has_no_latency_and_no_ratio() -> None:
+async def test_a_system_without_an_answer_in_the_time_has_no_latency_and_no_ratio() -> None:
     systems = {"vllm-json-schema": Paced(60), "engine": Paced(0.01)}
-    plan = Plan(systems=tuple(systems), concurrencies=(2,), seconds=0.1, repeats=1)
-    rows = [c.row() for c in asyncio.run(_measured(systems, "m", {"short": TEXTS}, plan, print, count=print))]
-    assert (rows[0]["requests_per_second"], rows[0]["p50_ms"]) == (0, None)
+    plan = SpeedPlan(systems=tuple(systems), concurrencies=(2,), seconds=0.1, repeats=1)
+    rows = [c.row() for c in await _measured(systems, "m", {"short": TEXTS}, plan, print, count=print)]
+    assert (rows[0].requests_per_second, rows[0].p50_ms) == (0, None)
     (ratio,) = ratios(rows, "engine", "vllm-json-schema")
-    assert ratio["median"] is None
+    assert ratio.median is None
 
 
-def test_answers_are_compared_one_by_one() -> None:
-    found = asyncio.run(_agreement({REFERENCE: Paced(0), "engine": Paced(0, bad=10)}, TEXTS))
-    assert (found["comments"], found["identical"], found["reference_steps_median"]) == (60, 54, 7)
-    assert found["differing"][0]["own"] is None
+async def test_answers_are_compared_one_by_one() -> None:
+    found = await _agreement({REFERENCE: Paced(0), "engine": Paced(0, bad=10)}, TEXTS)
+    assert (found.comments, found.identical, found.reference_steps_median) == (60, 54, 7)
+    assert found.differing[0].own is None
 
 
-def test_the_own_engine_gives_the_parts_of_its_answer(scripted_router: Router) -> None:
-    outcome = asyncio.run(OwnEngine(scripted_router).answer(TEXTS[0]))
+async def test_the_own_engine_gives_the_parts_of_its_answer(scripted_router: Router) -> None:
+    outcome = await OwnEngine(scripted_router).answer(TEXTS[0])
     assert outcome.parts
     assert "".join(part.content for part in outcome.parts) == TEXTS[0]
 
 
 def test_an_answer_in_other_tokens_than_training_writes_is_told_apart(pair: Pair) -> None:
     comment = Corpus(load_phrasebook(), "test").comment(0)
-    ids = spelt(chunks(comment.comment), comment.parts, pair.automaton, pair.tokens).tokens
+    ids = tokenized_answer(chunks(comment.comment), comment.parts, pair.automaton, pair.tokens).tokens
     text = written(comment.parts)
     assert _is_canonical(pair, comment.comment, text, ids)
     letters = [token for character in text for token in pair.tokens.text(character)]
@@ -120,12 +123,12 @@ def test_invented_taxonomies_have_the_leaves_that_were_asked_for(leaves: int) ->
 def test_the_constraint_is_measured_on_every_size(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eval.bench.constraint.LEAVES", (100, 1420))
     figures = constraint(TEXTS, pair.tokens, 3, lambda _: None)
-    assert [(row["leaves"], row["characters"]) for row in figures["rows"]] == [
+    assert [(row.leaves, row.characters) for row in figures.rows] == [
         (100, 200),
         (100, 2000),
         *((1420, characters) for characters in (50, 200, 500, 1000, 2000, 5000)),
     ]
-    assert all(row["compile_ms"]["n"] == 3 and row["decision_us"]["n"] >= 3 for row in figures["rows"])
+    assert all(row.compile_ms.n == 3 and row.decision_us.n >= 3 for row in figures.rows)
     assert len(cut_to(TEXTS, 777, 5)) == 777
 
 
@@ -155,7 +158,7 @@ def test_the_machine_is_measured_with_the_weights_of_the_model(pair: Pair) -> No
 
 def test_the_picture_shows_every_system(tmp_path: Path) -> None:
     rows = [
-        {"system": s, "model": "m", "comments": c, "concurrency": n, "requests_per_second": 3.0, "rounds": [2.0, 4.0]}
+        SpeedRow(s, "m", c, n, 3.0, [2.0, 4.0], 50.0, 99.0, 0, None)
         for s in ("vllm-grammar", "engine")
         for c in ("short", "long")
         for n in (1, 8)
@@ -170,15 +173,18 @@ def test_the_picture_shows_every_system(tmp_path: Path) -> None:
 def test_scoring_is_compared_with_a_loop_that_gives_the_same_figures() -> None:
     comments = list(Corpus(load_phrasebook(), "test").comments(40))
     figures = bench_scores(comments, count=120, rounds=2, say=lambda _: None)
-    assert figures["equal"]
-    assert figures["segments"]["gold"] == 3 * sum(len(comment.segments) for comment in comments)
-    assert len(figures["seconds"]["naive"]) == 2
-    assert figures["ratio"]["low"] <= figures["ratio"]["median"] <= figures["ratio"]["high"]
+    assert figures.equal
+    assert figures.segments.gold == 3 * sum(len(comment.segments) for comment in comments)
+    assert len(figures.seconds["naive"]) == 2
+    assert figures.ratio.low <= figures.ratio.median <= figures.ratio.high
 
 
 def test_predictions_for_the_benchmark_have_faults_of_every_kind() -> None:
     gold = list(Corpus(load_phrasebook(), "test").comments(60))
     scores = figures(gold, list(worsened(gold)))
-    for rate in (scores["leaf"]["micro"]["f1"], scores["verbatim"], scores["coverage"], scores["emotion"]["accuracy"]):
+    for rate in (scores.leaf.f1, scores.verbatim, scores.coverage, scores.emotion.recall):
+        assert rate
         assert 0.2 < rate < 1
-    assert scores["span"]["strict"]["f1"] < scores["span"]["partial"]["f1"] < 1
+    assert scores.span_strict.f1
+    assert scores.span.f1
+    assert scores.span_strict.f1 < scores.span.f1 < 1

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from eval.bench.models import noisy_checkpoint
-from eval.bench.swap import Asked, Fresh, Load, Plan, _memory, compared, figures
+from eval.bench.swap import FreshAnswers, Load, LoadRequest, MemoryMib, SwapPlan, _memory, compared, figures
 from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.checkpoint.manifest import read_manifest, verify
 from taxonomy.errors import EngineFailed
@@ -27,8 +27,8 @@ def body(checkpoint: CheckpointId, label: str, confidence: float = 0.9) -> dict[
 
 
 FRESH = {
-    ONE: Fresh([body(ONE, "a")], [[body(ONE, "a"), body(ONE, "b", 0.6)]]),
-    TWO: Fresh([body(TWO, "c")], [[body(TWO, "c")]]),
+    ONE: FreshAnswers([body(ONE, "a")], [[body(ONE, "a"), body(ONE, "b", 0.6)]]),
+    TWO: FreshAnswers([body(TWO, "c")], [[body(TWO, "c")]]),
 }
 
 
@@ -45,23 +45,23 @@ FRESH = {
 )
 def test_an_answer_is_compared_with_those_of_the_version_that_it_names(answer: dict[str, Any], kind: str) -> None:
     before = copy.deepcopy(answer)
-    assert compared(Asked(0, 1, 0, answer), FRESH) == kind
+    assert compared(LoadRequest(0, 1, 0, answer), FRESH) == kind
     assert answer == before
 
 
 def test_requests_that_a_swap_was_under_way_in_are_timed_apart() -> None:
     load = Load(windows=[(10.0, 20.0)])
-    load.asked = [
-        *(Asked(at, at + 1, 0, body(ONE, "a")) for at in (0, 5, 8.5)),
-        *(Asked(at, at + 3, 0, body(TWO, "c")) for at in (9, 12, 19)),
-        Asked(12, 13, 0, None, "503"),
-        Asked(21, 22, 0, body(TWO, "a")),
+    load.requests = [
+        *(LoadRequest(at, at + 1, 0, body(ONE, "a")) for at in (0, 5, 8.5)),
+        *(LoadRequest(at, at + 3, 0, body(TWO, "c")) for at in (9, 12, 19)),
+        LoadRequest(12, 13, 0, None, "503"),
+        LoadRequest(21, 22, 0, body(TWO, "a")),
     ]
-    found = figures(load, FRESH, Plan(swaps=1))
-    assert (found["requests"], found["failed"], found["mismatched"], found["identical"]) == (8, 1, 1, 6)
-    assert (found["p50_ms"], found["p50_during_swap_ms"], found["longest_during_swap_ms"]) == (1000, 3000, 3000)
-    assert (found["requests_during_swap"], found["swap_s"], found["faults"]) == (3, [10.0], ["503"])
-    assert found["by_version"] == {ONE: 3, TWO: 4}
+    found = figures(load, FRESH, SwapPlan(swaps=1), MemoryMib(1.0, [2.0]))
+    assert (found.requests, found.failed, found.mismatched, found.identical) == (8, 1, 1, 6)
+    assert (found.p50_ms, found.p50_during_swap_ms, found.longest_during_swap_ms) == (1000, 3000, 3000)
+    assert (found.requests_during_swap, found.swap_s, found.faults) == (3, [10.0], ["503"])
+    assert found.by_version == {ONE: 3, TWO: 4}
 
 
 def test_the_memory_is_that_of_all_processes() -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eval.commands.app import COMMANDS, main
+from route_feedback import main
 from taxonomy.comments import LabelledComment, write_comments
 from train.corpus.generator import Corpus, load_phrasebook
 
@@ -136,20 +134,3 @@ def test_a_predictions_file_that_is_not_there_is_named(
     write_comments(gold, tmp_path / "g.jsonl")
     assert main(["eval", "voc", f"--gold={tmp_path / 'g.jsonl'}", f"--pred={tmp_path / 'none.jsonl'}"]) == 1
     assert "none.jsonl" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_and_refuses_to_run_without_its_files(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["eval", command, "--help"]) == 0
-    assert f"usage: route-feedback eval {command}" in capsys.readouterr().out
-    assert main(["eval", command]) == 2
-
-
-def test_to_score_takes_no_torch() -> None:
-    """It takes seconds to import, and scoring files needs none of it."""
-    line = (
-        "import sys; from route_feedback import main; main(['eval', 'voc', '--help']); sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", line], capture_output=True, check=False).returncode == 0

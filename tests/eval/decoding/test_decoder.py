@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from eval.decoding.decoder import Decoder, answers
 from serve.routing.answer import answer_of
-from serve.routing.pair import Pair, load_pair
+from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import BUNDLED_CHECKPOINT, Settings
+from serve.start import limits_of, load_pair
 from taxonomy.language.prompt import ChatPrompt
 from taxonomy.language.tokens import Tokens
 from tests.support.torch_engine import TorchEngine
@@ -37,10 +36,10 @@ def model() -> PreTrainedModel:
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 32])
-def test_comments_decoded_together_get_the_segments_that_an_engine_gives_each(
+async def test_comments_decoded_together_get_the_segments_that_an_engine_gives_each(
     pair: Pair, model: PreTrainedModel, at_once: int
 ) -> None:
-    router = Router(pair, TorchEngine(pair.automaton, BUNDLED_CHECKPOINT), Settings(), context=32_768)
+    router = Router(pair, TorchEngine(pair.automaton, BUNDLED_CHECKPOINT), limits_of(Settings()), context=32_768)
     done: list[int] = []
 
     predicted = Decoder(model, pair.tokens, pair.prompt, pair.automaton).predict(
@@ -50,7 +49,7 @@ def test_comments_decoded_together_get_the_segments_that_an_engine_gives_each(
     assert sum(done) == len(COMMENTS)
     assert [prediction.id for prediction in predicted] == ["0", "1", "2", "3"]
     for comment, prediction in zip(COMMENTS, predicted, strict=True):
-        answer = answer_of(*asyncio.run(router.decoded(comment)), pair)
+        answer = answer_of(*await router.decoded(comment), pair)
         expected = [(s.start, s.end, s.leaf.path, s.part.emotion) for s in answer.segments]
         assert [tuple(segment[:4]) for segment in prediction.segments] == expected
     assert any(len(prediction.segments) > 1 for prediction in predicted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from datetime import UTC, datetime
@@ -12,14 +11,15 @@ import pytest
 
 from eval.decoding.decoding import decoded, reproduced
 from eval.decoding.evaluation import BUNDLED_GOLD, BUNDLED_LANGUAGES, Evaluation, General, read_evaluation
-from eval.decoding.run import Inputs, answers_of, keep, read, write
+from eval.decoding.run import Inputs, answers_of, keep, read_inputs, write_evaluation
 from eval.general.suite import write_questions
-from eval.judging.gate import Policy, decide
+from eval.judging.gate import GatePolicy, decide
 from route_feedback import main
 from serve.engine.protocol import Decoded, ScriptedEngine, Task
-from serve.routing.pair import pair_of
+from serve.routing.loading import pair_of
 from serve.routing.router import Router
 from serve.settings import Settings
+from serve.start import limits_of
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint.gate_record import Verdict
 from taxonomy.checkpoint.manifest import Manifest, read_manifest, verify
@@ -29,7 +29,7 @@ from tests.support.checkpoints import proven, router_on, unpublished
 from train.corpus.generator import Corpus, load_phrasebook
 from train.corpus.suite import suite
 
-POLICY = Policy(scores="gold", general=(), ece=1.0)
+POLICY = GatePolicy(scores="gold", general=(), ece=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,14 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     write_comments(corpus.comments(12), folder / "gold.jsonl")
     write_comments(corpus.comments(120, start=100), folder / "others.jsonl")
     asked = Evaluation(gold=folder / "gold.jsonl", calibration=folder / "others.jsonl", train=folder / "others.jsonl")
-    return read(asked)
+    return read_inputs(asked)
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path, settings: Settings) -> Path:
+async def checkpoint(tmp_path: Path, settings: Settings) -> Path:
     """With a fingerprint of what its weights decide, on an engine without a model."""
     folder = unpublished(tmp_path / "checkpoint", 1)
-    asyncio.run(proven(folder, settings))
+    await proven(folder, settings)
     return folder
 
 
@@ -53,18 +53,18 @@ def router_of(folder: Path, settings: Settings) -> Router:
     return router_on(pair_of(str(folder), bundled_taxonomy(), settings.cache), settings)
 
 
-def evaluated(folder: Path, out: Path, inputs: Inputs, settings: Settings) -> Manifest:
-    answers = asyncio.run(answers_of(router_of(folder, settings), inputs, read_manifest(folder)))
-    return keep(folder, out, inputs, answers)
+async def evaluated(folder: Path, out: Path, inputs: Inputs, settings: Settings) -> Manifest:
+    answers = await answers_of(router_of(folder, settings), inputs, read_manifest(folder), print)
+    return keep(folder, out, inputs, answers, print)
 
 
-def test_what_it_writes_into_the_manifest_is_all_that_the_gate_asks_of_the_engine(
+async def test_what_it_writes_into_the_manifest_is_all_that_the_gate_asks_of_the_engine(
     checkpoint: Path, inputs: Inputs, settings: Settings, tmp_path: Path
 ) -> None:
     before = read_manifest(checkpoint)
     assert inputs.others
-    raw = asyncio.run(decoded(router_of(checkpoint, settings), inputs.others))
-    manifest = evaluated(checkpoint, tmp_path / "out", inputs, settings)
+    raw = await decoded(router_of(checkpoint, settings), inputs.others)
+    manifest = await evaluated(checkpoint, tmp_path / "out", inputs, settings)
     assert manifest == read_manifest(checkpoint) == read_manifest(tmp_path / "out")
     assert manifest.version == before.version
     verify(checkpoint, manifest)
@@ -78,58 +78,60 @@ def test_what_it_writes_into_the_manifest_is_all_that_the_gate_asks_of_the_engin
     assert decide(manifest, manifest, POLICY, datetime.now(UTC)).verdict is Verdict.PROMOTE
 
 
-def test_the_gold_is_answered_with_the_new_calibration_and_the_next_run_calibrates_afresh(
+async def test_the_gold_is_answered_with_the_new_calibration_and_the_next_run_calibrates_afresh(
     checkpoint: Path, inputs: Inputs, settings: Settings, tmp_path: Path
 ) -> None:
-    first = evaluated(checkpoint, tmp_path / "one", inputs, settings)
-    second = evaluated(checkpoint, tmp_path / "two", inputs, settings)
+    first = await evaluated(checkpoint, tmp_path / "one", inputs, settings)
+    second = await evaluated(checkpoint, tmp_path / "two", inputs, settings)
     assert second.calibration == first.calibration
     lines = [(tmp_path / name / "predictions.jsonl").read_text() for name in ("one", "two")]
     assert lines[0] == lines[1]
     assert first.calibration
-    raw = asyncio.run(decoded(router_of(checkpoint, settings).under(None), inputs.gold))
+    raw = await decoded(router_of(checkpoint, settings).under(None), inputs.gold)
     segments = [s for line in raw.lines for s in line["segments"]]
     served = [s for line in map(json.loads, lines[0].splitlines()) for s in line["segments"]]
     for mine, theirs in zip(segments, served, strict=True):
         assert theirs["confidence"] == pytest.approx(first.calibration.applied(mine["confidence"]), abs=1e-4)
 
 
-def test_other_weights_under_the_same_manifest_are_rejected(
+async def test_other_weights_under_the_same_manifest_are_rejected(
     checkpoint: Path, settings: Settings, tmp_path: Path
 ) -> None:
     fingerprint = read_manifest(checkpoint).fingerprint
     assert fingerprint
     other = unpublished(tmp_path / "other", 2)
-    asyncio.run(proven(other, settings))
-    told = asyncio.run(reproduced(router_of(other, settings), fingerprint))
-    assert told["reproduced"] is False
-    assert "probe 1 of" in told["reason"]
-    assert told["of"] == fingerprint.digest
+    await proven(other, settings)
+    found = await reproduced(router_of(other, settings), fingerprint)
+    assert found.reproduced is False
+    assert "probe 1 of" in (found.reason or "")
+    assert found.of == fingerprint.digest
 
 
-def test_general_questions_and_a_baseline_come_into_the_report(
+async def test_general_questions_and_a_baseline_come_into_the_report(
     inputs: Inputs, settings: Settings, tmp_path: Path, checkpoint: Path
 ) -> None:
-    first = evaluated(checkpoint, tmp_path / "one", inputs, settings)
-    files = write(tmp_path / "one", None, inputs, bundled_taxonomy())
+    first = await evaluated(checkpoint, tmp_path / "one", inputs, settings)
+    files = write_evaluation(tmp_path / "one", None, inputs, bundled_taxonomy())
     assert [file.name for file in files] == ["report.html", "report.md", "report.json"]
-    write(tmp_path / "one", tmp_path / "one", inputs, bundled_taxonomy())
+    write_evaluation(tmp_path / "one", tmp_path / "one", inputs, bundled_taxonomy())
     value = json.loads((tmp_path / "one" / "report.json").read_text())
     assert [side["checkpoint"] for side in value["sides"]] == [first.version] * 2
     assert value["comparison"]["leaf_f1"]["difference"] == 0
     assert value["trust"]["levels"].keys() == {"L1", "L2", "L3", "L4", "emotion"}
 
 
-def test_what_the_service_would_refuse_is_a_violation(settings: Settings, checkpoint: Path, inputs: Inputs) -> None:
+async def test_what_the_service_would_refuse_is_a_violation(
+    settings: Settings, checkpoint: Path, inputs: Inputs
+) -> None:
     router = router_of(checkpoint, settings.model_copy(update={"max_comment": 100}))
-    served = asyncio.run(decoded(router, inputs.gold))
+    served = await decoded(router, inputs.gold)
     long = [comment for comment in inputs.gold if len(comment.comment) > 100]
     assert 0 < len(long) < len(inputs.gold)
     assert len(served.violations) == len(long)
     assert f"{long[0].id}: status 413: comment has" in served.violations[0]
 
 
-def test_a_dead_engine_ends_it(settings: Settings, checkpoint: Path, inputs: Inputs) -> None:
+async def test_a_dead_engine_ends_it(settings: Settings, checkpoint: Path, inputs: Inputs) -> None:
     pair = pair_of(str(checkpoint), bundled_taxonomy(), settings.cache)
 
     class Dying(ScriptedEngine):
@@ -139,7 +141,7 @@ def test_a_dead_engine_ends_it(settings: Settings, checkpoint: Path, inputs: Inp
 
     engine = Dying(pair.automaton, lambda allowed: (allowed[0], -0.1))
     with pytest.raises(EngineFailed, match="the engine died on test-000000: gone"):
-        asyncio.run(decoded(Router(pair, engine, settings, context=32_768), inputs.gold))
+        await decoded(Router(pair, engine, limits_of(settings), context=32_768), inputs.gold)
 
 
 def test_the_bundled_gold_is_what_the_corpus_writes(tmp_path: Path) -> None:
@@ -155,19 +157,19 @@ def test_the_bundled_gold_is_what_the_corpus_writes(tmp_path: Path) -> None:
 def test_comments_to_calibrate_on_may_not_be_in_the_gold(inputs: Inputs, tmp_path: Path) -> None:
     write_comments([*(inputs.others or []), inputs.gold[0]], tmp_path / "others.jsonl")
     with pytest.raises(DataInvalid, match=r"others\.jsonl: 1 comments are in"):
-        read(inputs.asked.model_copy(update={"calibration": tmp_path / "others.jsonl"}))
+        read_inputs(inputs.evaluation.model_copy(update={"calibration": tmp_path / "others.jsonl"}))
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("golden: x", "golden: Extra inputs"),
+        ("golden: x", r"suite\.yaml:1: golden: unknown key; did you mean 'gold'"),
         ("general: {tasks: [mmmlu]}", r"general\.tasks\.0: Input should be 'mmlu'"),
         ("general: {tasks: [suite]}", "needs `questions`"),
         ("general: {limit: 0}", r"general\.limit: Input should be greater than 0"),
         ("wanted_error: 2", "wanted_error: Input should be less"),
-        ("- gold", "the file: Input should be a valid dictionary"),
-        ("{", "while parsing"),
+        ("- gold", "it holds no keys with values"),
+        ("{", "not YAML"),
     ],
 )
 def test_a_wrong_suite_file_is_a_wrong_call(tmp_path: Path, text: str, said: str) -> None:

@@ -17,13 +17,13 @@ import uvicorn
 from eval.scoring.predictions import read_gold, read_predictions
 from route_feedback import main
 from serve.engine.protocol import ScriptedEngine
-from serve.http.app import create_app
-from serve.routing.active import Active
 from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import BUNDLED_CHECKPOINT, Settings
+from serve.start import limits_of
 from taxonomy.checkpoint.manifest import publish, read_manifest
 from taxonomy.comments import read_comments, write_comments
+from tests.support.apps import app_on
 from train.corpus.generator import Corpus, load_phrasebook
 
 
@@ -32,7 +32,7 @@ def url(pair: Pair, settings: Settings) -> Iterator[str]:
     """The app on an engine that takes any allowed token at every decision."""
     rng = random.Random(0)
     engine = ScriptedEngine(pair.automaton, lambda allowed: (rng.choice(allowed), -0.1))
-    app = create_app(Active(Router(pair, engine, settings, context=32_768)))
+    app = app_on(Router(pair, engine, limits_of(settings), context=32_768))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()

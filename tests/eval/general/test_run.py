@@ -22,7 +22,7 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 
 from eval.general.data import gsm8k, ifeval, mmlu
-from eval.general.figures import SUITE, Figure, Generals, Run, read_questions, write_questions
+from eval.general.figures import SUITE, GeneralRun, GeneralScores, Share, read_questions, write_questions
 from eval.general.models import ScriptedModel
 from eval.general.run import letter_of, run
 from taxonomy.errors import CallWrong, DataInvalid
@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ours(folder: Path) -> Run:
+def ours(folder: Path) -> GeneralRun:
     return run(moody(), ALL, folder, None, quiet)
 
 
@@ -160,12 +160,12 @@ def recording(prompts: list[tuple[str, ...]]) -> ScriptedModel:
     return ScriptedModel(answer, likelihood)
 
 
-def of_subjects(theirs: dict[str, Any], subjects: dict[str, Figure]) -> list[tuple[dict[str, Any], dict[str, Figure]]]:
+def of_subjects(theirs: dict[str, Any], subjects: dict[str, Share]) -> list[tuple[dict[str, Any], dict[str, Share]]]:
     rows = {row["alias"]: row for name, row in theirs.items() if name.startswith("mmlu_")}
     return [(rows[subject], {"accuracy": figure}) for subject, figure in subjects.items()]
 
 
-def test_every_figure_is_the_share_of_its_questions(ours: Run) -> None:
+def test_every_figure_is_the_share_of_its_questions(ours: GeneralRun) -> None:
     measured_ones = {name: measured for name, measured in ours.scores.benchmarks.items() if measured}
     assert set(measured_ones) == set(ours.scores.benchmarks) - {SUITE}, "the suite is no benchmark of the harness"
     for benchmark, measured in measured_ones.items():
@@ -177,14 +177,14 @@ def test_every_figure_is_the_share_of_its_questions(ours: Run) -> None:
             assert 0 < figure.value <= 1
 
 
-def test_mmlu_has_all_57_subjects_and_counts_questions_not_subjects(ours: Run) -> None:
+def test_mmlu_has_all_57_subjects_and_counts_questions_not_subjects(ours: GeneralRun) -> None:
     mmlu = ours.scores.mmlu
     assert mmlu
     assert len(mmlu.subjects) == 57
     assert mmlu.figures["accuracy"].count == 57 * QUESTIONS
 
 
-def test_an_answer_that_the_harness_counts_is_read_as_its_letter(ours: Run) -> None:
+def test_an_answer_that_the_harness_counts_is_read_as_its_letter(ours: GeneralRun) -> None:
     assert ours.scores.mmlu_generative
     figures = {name: figure.value for name, figure in ours.scores.mmlu_generative.figures.items()}
     assert figures["accuracy"] < figures["accuracy_by_letter"] < 1 - figures["unparsed"]
@@ -204,7 +204,7 @@ def test_a_model_that_answers_everything_in_voc_json_is_unparsed_and_not_ignoran
 def test_a_model_that_answers_with_the_letter_is_right_in_all(folder: Path) -> None:
     scores = run(ScriptedModel(right, lambda *_: 0.0), ["mmlu_generative"], folder, None, quiet).scores
     assert scores.mmlu_generative
-    assert scores.mmlu_generative.figures["accuracy"] == Figure(1.0, 0.0, 57 * QUESTIONS)
+    assert scores.mmlu_generative.figures["accuracy"] == Share(1.0, 0.0, 57 * QUESTIONS)
     assert scores.mmlu_generative.figures["unparsed"].value == 0.0
 
 
@@ -229,7 +229,7 @@ def test_one_question_has_no_standard_error(folder: Path) -> None:
     assert gsm8k.figures["strict"].stderr is None
 
 
-def test_instructions_of_one_prompt_are_not_independent(ours: Run) -> None:
+def test_instructions_of_one_prompt_are_not_independent(ours: GeneralRun) -> None:
     """By hand: five prompts with 1, 2, 1, 1, 1 instructions."""
     assert ours.scores.ifeval
     figure = ours.scores.ifeval.figures["instruction_loose"]
@@ -239,7 +239,7 @@ def test_instructions_of_one_prompt_are_not_independent(ours: Run) -> None:
     assert figure.stderr == pytest.approx((sum(x * x for x in off) * 5 / 4) ** 0.5 / 6)
 
 
-def test_questions_come_back_from_their_file_as_they_were(ours: Run, tmp_path: Path) -> None:
+def test_questions_come_back_from_their_file_as_they_were(ours: GeneralRun, tmp_path: Path) -> None:
     write_questions(ours.questions, tmp_path / "q.jsonl")
     assert list(read_questions(tmp_path / "q.jsonl")) == ours.questions
     ids = [question.id for question in ours.questions]
@@ -252,7 +252,7 @@ def test_a_broken_questions_file_names_its_line(tmp_path: Path) -> None:
         list(read_questions(tmp_path / "q.jsonl"))
 
 
-def test_the_same_run_twice_gives_the_same(folder: Path, ours: Run) -> None:
+def test_the_same_run_twice_gives_the_same(folder: Path, ours: GeneralRun) -> None:
     assert run(moody(), ["ifeval"], folder, None, quiet).scores.ifeval == ours.scores.ifeval
 
 
@@ -356,4 +356,4 @@ def test_the_benchmarks_own_questions_are_all_read() -> None:
 
 
 def test_nothing_scored_is_told_as_such() -> None:
-    assert Generals("0", None).as_json() == {"harness": "0", "limit": None} | dict.fromkeys([*ALL, "suite"])
+    assert GeneralScores("0", None).as_json() == {"harness": "0", "limit": None} | dict.fromkeys([*ALL, "suite"])

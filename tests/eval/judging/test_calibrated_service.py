@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,12 @@ from fastapi.testclient import TestClient
 
 from eval.decoding.decoding import decoded
 from route_feedback import main
-from serve.http.app import create_app
-from serve.routing.active import Active
-from serve.routing.pair import load_pair
 from serve.settings import Settings
+from serve.start import load_pair
 from taxonomy.checkpoint.manifest import Manifest, publish, read_manifest
 from taxonomy.comments import write_comments
 from taxonomy.files import write_jsonl
+from tests.support.apps import app_on
 from tests.support.checkpoints import published, router_on, unpublished
 from train.corpus.generator import Corpus, load_phrasebook
 
@@ -33,22 +31,24 @@ def folder(tmp_path: Path) -> Path:
 def answers(folder: Path, settings: Settings) -> list[dict[str, Any]]:
     """Each gold comment over HTTP, by a service that starts on this folder."""
     router = router_on(load_pair(settings.model_copy(update={"checkpoint": str(folder)})), settings)
-    with TestClient(create_app(Active(router))) as client:
+    with TestClient(app_on(router)) as client:
         return [client.post("/v1/route", json={"comment": comment.comment}).json() for comment in GOLD]
 
 
-def recorded(folder: Path, settings: Settings, tmp_path: Path) -> Manifest:
+async def recorded(folder: Path, settings: Settings, tmp_path: Path) -> Manifest:
     router = router_on(load_pair(settings.model_copy(update={"checkpoint": str(folder)})), settings)
-    write_jsonl(asyncio.run(decoded(router, GOLD)).lines, tmp_path / "pred.jsonl")
+    write_jsonl((await decoded(router, GOLD)).lines, tmp_path / "pred.jsonl")
     write_comments(GOLD, tmp_path / "gold.jsonl")
     files = [f"--gold={tmp_path / 'gold.jsonl'}", f"--pred={tmp_path / 'pred.jsonl'}", f"--record={folder}"]
     assert main(["eval", "calibrate", *files, "--error=0.9"]) == 0
     return read_manifest(folder)
 
 
-def test_temperatures_and_the_threshold_reach_the_service(folder: Path, settings: Settings, tmp_path: Path) -> None:
+async def test_temperatures_and_the_threshold_reach_the_service(
+    folder: Path, settings: Settings, tmp_path: Path
+) -> None:
     before = answers(folder, settings)
-    manifest = recorded(folder, settings, tmp_path)
+    manifest = await recorded(folder, settings, tmp_path)
     calibration = manifest.calibration
     assert calibration
     after = answers(folder, settings)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from eval.judging.compare import compare, detectable, mcnemar
+from eval.judging.compare import McNemar, compare, detectable, mcnemar
 from eval.scoring.predictions import Prediction, Segment
 from route_feedback import main
 from taxonomy.comments import LabelledComment, Span, write_comments
@@ -43,29 +43,30 @@ def test_a_candidate_that_is_the_baseline_differs_by_nothing() -> None:
     gold = comments(50)
     same = predictions(gold, 0.7, 1)
     found = compare(gold, same, same)
-    assert (found.difference, found.lower, found.upper, found.detectable) == (0, 0, 0, 0)
-    assert found.segments.p is found.whole_comments.p is None
+    f1 = found.leaf_f1
+    assert (f1.difference, f1.lower_95, f1.upper_95, f1.minimum_detectable) == (0, 0, 0, 0)
+    assert found.mcnemar.segments.p is found.mcnemar.comments.p is None
 
 
 def test_a_great_difference_is_shown_and_a_small_one_on_few_comments_is_not() -> None:
     gold = comments(200)
     great = compare(gold, predictions(gold, 0.9, 1), predictions(gold, 0.5, 2))
-    assert great.lower > 0.2
-    assert great.whole_comments.p is not None
-    assert great.whole_comments.p < 1e-6
+    assert great.leaf_f1.lower_95 > 0.2
+    assert great.mcnemar.comments.p is not None
+    assert great.mcnemar.comments.p < 1e-6
     gold = comments(30)
-    small = compare(gold, predictions(gold, 0.72, 1), predictions(gold, 0.7, 2))
-    assert small.interval[0] < 0 < small.interval[1]
-    assert small.detectable > 0.2, "nobody is to read a difference of 0.02 out of 30 comments"
+    small = compare(gold, predictions(gold, 0.72, 1), predictions(gold, 0.7, 2)).leaf_f1
+    assert small.difference_95[0] < 0 < small.difference_95[1]
+    assert small.minimum_detectable > 0.2, "nobody is to read a difference of 0.02 out of 30 comments"
 
 
 def test_bounds_are_in_order_and_turn_over_with_the_sides() -> None:
     gold = comments(100)
     one, other = predictions(gold, 0.8, 3), predictions(gold, 0.6, 4)
-    there, back = compare(gold, one, other), compare(gold, other, one)
-    assert there.interval[0] < there.lower < there.difference < there.upper < there.interval[1]
+    there, back = compare(gold, one, other).leaf_f1, compare(gold, other, one).leaf_f1
+    assert there.difference_95[0] < there.lower_95 < there.difference < there.upper_95 < there.difference_95[1]
     assert back.difference == -there.difference
-    assert back.upper == pytest.approx(-there.lower, abs=0.02)
+    assert back.upper_95 == pytest.approx(-there.lower_95, abs=0.02)
 
 
 def test_segments_of_a_comment_count_as_one_draw() -> None:
@@ -74,7 +75,7 @@ def test_segments_of_a_comment_count_as_one_draw() -> None:
     one, other = predictions(gold, 0.8, 3), predictions(gold, 0.6, 4)
     right = np.array([[p.segments[0].path == A for p in side] for side in (one, other)], dtype=float)
     error = float((right[0] - right[1]).std(ddof=1)) / 10
-    assert compare(gold, one, other).detectable == pytest.approx(detectable(error), rel=0.1)
+    assert compare(gold, one, other).leaf_f1.minimum_detectable == pytest.approx(detectable(error), rel=0.1)
 
 
 def test_what_is_called_detectable_is_detected_in_four_of_five_samples() -> None:
@@ -88,8 +89,8 @@ def test_whole_comments_are_wrong_with_one_segment_too_many() -> None:
     good = predictions(gold, 1, 0)
     more = [Prediction("0", (*good[0].segments, Segment(0, 0, A, "neutral")))]
     found = compare(gold, more, good)
-    assert found.segments == (0, 0, None)
-    assert found.whole_comments == (0, 1, 1.0)
+    assert found.mcnemar.segments == McNemar(0, 0, None)
+    assert found.mcnemar.comments == McNemar(0, 1, 1.0)
 
 
 @given(one=st.lists(st.booleans(), min_size=1, max_size=40), seed=st.integers(0, 99))

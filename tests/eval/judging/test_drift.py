@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.judging.drift import Said, Traffic, chance, drift, psi, read_traffic, topics
+from eval.judging.drift import Drift, LabelDrift, Traffic, TrafficSegment, chance, drift, psi, read_traffic, topics
 from route_feedback import main
 from taxonomy.errors import DataInvalid
 
@@ -22,29 +22,37 @@ LABELS = [(f"L{n // 5}", f"leaf {n}") for n in range(20)]
 def traffic(seed: int, count: int = 600, weights: list[float] | None = None, sure: float = 0.9) -> Traffic:
     rng = random.Random(seed)
     chosen = rng.choices(LABELS, weights or [1.0] * 20, k=count)
-    segments = [Said("late", path, min(1.0, sure * rng.uniform(0.8, 1.1))) for path in chosen]
+    segments = [TrafficSegment("late", path, min(1.0, sure * rng.uniform(0.8, 1.1))) for path in chosen]
     return Traffic(segments, [10] * count, [4] * count)
+
+
+def at_level(found: Drift, level: str) -> LabelDrift:
+    labels = found.labels[level]
+    assert labels
+    return labels
 
 
 def test_two_samples_of_one_distribution_are_within_chance() -> None:
     found = drift(traffic(1), traffic(2), below=0.5)
-    assert not found["labels"]["L1"]["drifted"]
-    assert not found["labels"]["L2"]["drifted"]
-    assert found["labels"]["L2"]["psi"] > 0, "chance alone is not nothing"
-    assert found["confidence"]["p"] > 0.01
+    assert not at_level(found, "L1").drifted
+    assert not at_level(found, "L2").drifted
+    assert at_level(found, "L2").psi > 0, "chance alone is not nothing"
+    assert found.confidence
+    assert found.confidence.p > 0.01
 
 
 def test_a_label_that_grows_is_drift_and_named_first() -> None:
-    found = drift(traffic(1), traffic(2, weights=[6.0] + [1.0] * 19), below=0.5)["labels"]["L2"]
-    assert found["drifted"]
-    assert found["moved"][0]["label"] == "L0 > leaf 0"
-    assert found["moved"][0]["now"] > 3 * found["moved"][0]["reference"]
+    found = at_level(drift(traffic(1), traffic(2, weights=[6.0] + [1.0] * 19), below=0.5), "L2")
+    assert found.drifted
+    assert found.moved[0].label == "L0 > leaf 0"
+    assert found.moved[0].now > 3 * found.moved[0].reference
 
 
 def test_falling_confidence_is_seen() -> None:
-    found = drift(traffic(1), traffic(2, sure=0.6), below=0.5)["confidence"]
-    assert found["quartiles"][1][1] < found["quartiles"][0][1]
-    assert found["p"] < 1e-6
+    found = drift(traffic(1), traffic(2, sure=0.6), below=0.5).confidence
+    assert found
+    assert found.quartiles[1][1] < found.quartiles[0][1]
+    assert found.p < 1e-6
 
 
 def test_one_sample_in_twenty_is_called_drifted_where_there_is_none() -> None:
@@ -76,11 +84,11 @@ def test_alike_segments_make_a_topic_and_strays_do_not() -> None:
     letters = "abcdefghijklmnopqrstuvwxyz"
     strays = ["".join(rng.choices(letters, k=12)) for _ in range(10)]
     found = topics([*solar, *doors, *strays])
-    assert [topic["segments"] for topic in found[:2]] == [12, 12]
-    said = [" ".join(topic["words"]) for topic in found[:2]]
+    assert [topic.segments for topic in found[:2]] == [12, 12]
+    said = [" ".join(topic.words) for topic in found[:2]]
     assert any("solar" in words for words in said)
     assert any("campanello" in words for words in said)
-    assert len({example for topic in found for example in topic["examples"]} & set(strays)) == 0
+    assert len({example for topic in found for example in topic.examples} & set(strays)) == 0
 
 
 def test_few_or_empty_segments_make_no_topic() -> None:
@@ -91,7 +99,7 @@ def test_few_or_empty_segments_make_no_topic() -> None:
 @settings(max_examples=40, deadline=None)
 def test_whatever_customers_write_topics_are_made_of_it(texts: list[str]) -> None:
     found = topics(texts)
-    assert {example for topic in found for example in topic["examples"]} <= {text.strip() for text in texts}
+    assert {example for topic in found for example in topic.examples} <= {text.strip() for text in texts}
 
 
 def write(file: Path, *rows: dict[str, Any]) -> Path:
@@ -105,7 +113,9 @@ SEGMENT = {"content": "late", "L1": "a", "confidence": {"L1": 0.4, "emotion": 0.
 def test_answers_with_residue_and_predictions_with_comments_are_read_alike(tmp_path: Path) -> None:
     answers = write(tmp_path / "a.jsonl", {"id": "1", "segments": [SEGMENT], "residue": [{"content": "hello "}]})
     predictions = write(tmp_path / "p.jsonl", {"id": "1", "comment": "hello late", "segments": [SEGMENT]})
-    assert read_traffic(answers) == read_traffic(predictions) == Traffic([Said("late", ("a",), 0.4)], [10], [6])
+    assert (
+        read_traffic(answers) == read_traffic(predictions) == Traffic([TrafficSegment("late", ("a",), 0.4)], [10], [6])
+    )
 
 
 @pytest.mark.parametrize(

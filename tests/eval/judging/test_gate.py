@@ -14,13 +14,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.judging.gate import Policy, decide, read_policy
+from eval.judging.gate import GatePolicy, decide, read_policy
 from eval.judging.paired import packed
 from route_feedback import main
 from taxonomy.checkpoint.calibration import Calibration, Scale
 from taxonomy.checkpoint.fingerprint import Fingerprint, Probe
-from taxonomy.checkpoint.gate_record import Decision, Verdict, evidence_of
-from taxonomy.checkpoint.manifest import Manifest, hashes, publish, read_manifest, version_of
+from taxonomy.checkpoint.gate_record import KEY_VARIABLE, GateRecord, Verdict, evidence_of
+from taxonomy.checkpoint.manifest import Manifest, checkpoint_id, hashes, publish, read_manifest
 from taxonomy.errors import CallWrong
 from taxonomy.language.prompt import PROMPT_VERSION, PromptStyle
 
@@ -89,8 +89,8 @@ def answered(value: float, count: int, benchmark: str) -> dict[str, Any]:
     return with_score({"value": value, "stderr": 0.004, "count": count}, "general", benchmark, "accuracy")
 
 
-def verdicts(candidate: Manifest, baseline: Manifest | None = None, policy: Policy | None = None) -> dict[str, str]:
-    decision = decide(candidate, baseline or manifest(), policy or Policy(), NOW)
+def verdicts(candidate: Manifest, baseline: Manifest | None = None, policy: GatePolicy | None = None) -> dict[str, str]:
+    decision = decide(candidate, baseline or manifest(), policy or GatePolicy(), NOW)
     return {f.check: f.verdict.value for f in decision.findings if f.verdict is not Verdict.PROMOTE} | {
         "": decision.verdict.value
     }
@@ -131,7 +131,7 @@ def test_each_check_says_what_it_finds(scores: dict[str, Any], check: str, verdi
     ],
 )
 def test_what_was_not_measured_holds_and_never_passes(path: tuple[str, ...], checks: set[str]) -> None:
-    decision = decide(manifest(with_score(None, *path)), manifest(), Policy(), NOW)
+    decision = decide(manifest(with_score(None, *path)), manifest(), GatePolicy(), NOW)
     assert decision.verdict is Verdict.HOLD
     held = {f.check: f.reason for f in decision.findings if f.verdict is Verdict.HOLD}
     assert held.keys() == checks
@@ -151,7 +151,7 @@ def test_the_same_questions_are_compared_pair_by_pair() -> None:
     after = [right and n >= 8 for n, right in enumerate(before)]
     baseline = manifest(paired(before))
     assert verdicts(manifest(paired(after)), baseline) == {"": "promote"}
-    decision = decide(manifest(paired(after)), baseline, Policy(), NOW)
+    decision = decide(manifest(paired(after)), baseline, GatePolicy(), NOW)
     assert "2000 pairs: 6 lost, 0 gained, McNemar p 0.0312" in decision.findings[1].reason
     assert verdicts(manifest(paired(after, "other")), baseline)["general.mmlu.accuracy"] == "hold"
     forgetful = [right and n % 8 > 0 for n, right in enumerate(before[::-1])]
@@ -179,8 +179,8 @@ def test_calibration_out_of_bounds_is_rejected_and_none_is_held() -> None:
 def test_scores_of_another_shape_hold(junk: Any) -> None:
     for key in SCORES:
         scores = SCORES | {key: junk}
-        assert decide(manifest(scores), manifest(), Policy(), NOW).verdict is Verdict.HOLD
-        assert decide(manifest(), manifest(scores | {"fingerprint": junk}), Policy(), NOW)
+        assert decide(manifest(scores), manifest(), GatePolicy(), NOW).verdict is Verdict.HOLD
+        assert decide(manifest(), manifest(scores | {"fingerprint": junk}), GatePolicy(), NOW)
 
 
 def test_a_policy_changes_what_it_names(tmp_path: Path) -> None:
@@ -194,17 +194,17 @@ def test_the_defaults_are_those_of_the_document(tmp_path: Path) -> None:
     document = Path("docs/judging.md").read_text(encoding="utf-8")
     (block,) = (each for each in re.findall(r"```yaml\n(.*?)```", document, re.DOTALL) if "general_drop" in each)
     (tmp_path / "p.yaml").write_text(block)
-    assert read_policy(tmp_path / "p.yaml") == Policy()
-    assert yaml.safe_load(block).keys() == Policy.model_fields.keys()
+    assert read_policy(tmp_path / "p.yaml") == GatePolicy()
+    assert yaml.safe_load(block).keys() == GatePolicy.model_fields.keys()
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("leef: 1", "leef: Extra inputs"),
-        ("ece: much", "ece: Input should be a valid number"),
-        ("- a", "the file: Input should be a valid dictionary"),
-        ("{", "while parsing"),
+        ("leef: 1", r"p\.yaml:1: leef: unknown key"),
+        ("ece: much", r"p\.yaml:1: ece: Input should be a valid number"),
+        ("- a", "it holds no keys with values"),
+        ("{", "not YAML"),
     ],
 )
 def test_a_wrong_policy_is_a_wrong_call(tmp_path: Path, text: str, said: str) -> None:
@@ -214,20 +214,20 @@ def test_a_wrong_policy_is_a_wrong_call(tmp_path: Path, text: str, said: str) ->
 
 
 def test_a_signature_holds_for_this_key_and_these_fields_only() -> None:
-    decision = decide(manifest(), manifest(), Policy(), NOW).signed("secret")
+    decision = decide(manifest(), manifest(), GatePolicy(), NOW).signed("secret")
     assert decision.is_signed_with("secret")
-    assert Decision.model_validate_json(decision.model_dump_json()).is_signed_with("secret")
+    assert GateRecord.model_validate_json(decision.model_dump_json()).is_signed_with("secret")
     assert not decision.is_signed_with("other")
     assert not decision.is_signed_with("")
     forged = decision.model_copy(update={"candidate": "ck_2"})
     assert not forged.is_signed_with("secret")
-    unsigned = decide(manifest(), manifest(), Policy(), NOW).signed("")
+    unsigned = decide(manifest(), manifest(), GatePolicy(), NOW).signed("")
     assert unsigned.signature is None
     assert not unsigned.is_signed_with("")
 
 
 def test_scores_changed_after_the_decision_are_other_evidence() -> None:
-    decision = decide(manifest(), manifest(), Policy(), NOW)
+    decision = decide(manifest(), manifest(), GatePolicy(), NOW)
     assert decision.evidence == evidence_of(SCORES, calibrated(0.02))
     assert decision.evidence != evidence_of(with_score(0.9, "test", "leaf", "micro", "f1"), calibrated(0.02))
     assert decision.evidence != evidence_of(SCORES, None)
@@ -240,28 +240,28 @@ def folders(tmp_path: Path) -> list[str]:
         folder.mkdir()
         (folder / "model.safetensors").write_text(name)
         files = hashes(folder)
-        publish(folder, manifest(files=files, version=version_of(files)))
+        publish(folder, manifest(files=files, version=checkpoint_id(files)))
     return [f"--candidate={tmp_path / 'candidate'}", f"--baseline={tmp_path / 'baseline'}"]
 
 
 def test_the_command_records_a_signed_decision(
     folders: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("GATE_KEY", "secret")
+    monkeypatch.setenv(KEY_VARIABLE, "secret")
     assert main(["eval", "gate", *folders, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     recorded = read_manifest(tmp_path / "candidate").decision
     assert recorded
     assert recorded.is_signed_with("secret")
     assert printed.pop("signed") is True
-    assert Decision.model_validate(printed) == recorded
+    assert GateRecord.model_validate(printed) == recorded
     assert read_manifest(tmp_path / "baseline").decision is None
 
 
 def test_without_a_key_it_says_unsigned(
     folders: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("GATE_KEY", raising=False)
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
     assert main(["eval", "gate", *folders]) == 0
     assert "unsigned" in capsys.readouterr().out
 

@@ -8,23 +8,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from eval.general.figures import Figure, Generals, Measured, Question, Run, figure
+from eval.general.figures import BenchmarkScores, GeneralRun, GeneralScores, QuestionResult, Share, figure
 from eval.judging.paired import drop, drop_of, drops, packed, recorded, unpacked, upper_bound
 
 Z2 = float(norm.ppf(0.95)) ** 2
 COUNTS = st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 400)).filter(sum)
 
 
-def asked(right: list[bool], prefix: str = "q") -> list[Question]:
+def asked(right: list[bool], prefix: str = "q") -> list[QuestionResult]:
     return [
-        Question("suite", "sort", f"suite/{n}", f"{prefix}{n}", {"accuracy": (r,)}, "") for n, r in enumerate(right)
+        QuestionResult("suite", "sort", f"suite/{n}", f"{prefix}{n}", {"accuracy": (r,)}, "")
+        for n, r in enumerate(right)
     ]
 
 
 def scores(right: list[bool], prefix: str = "q") -> dict[str, object]:
     questions = asked(right, prefix)
-    suite = Measured({"accuracy": figure("accuracy", questions)}, {})
-    return {"general": recorded(Run(Generals("0", None, suite=suite), questions))}
+    suite = BenchmarkScores({"accuracy": figure("accuracy", questions)}, {})
+    return {"general": recorded(GeneralRun(GeneralScores("0", None, suite=suite), questions))}
 
 
 @given(COUNTS)
@@ -98,11 +99,14 @@ def test_other_questions_are_no_pairs() -> None:
 
 
 def test_instructions_of_one_prompt_are_not_taken_for_pairs() -> None:
-    question = Question(
+    question = QuestionResult(
         "ifeval", None, "ifeval/0", "h", {"prompt_strict": (True,), "instruction_strict": (True, False)}, ""
     )
     figures = {name: figure(name, [question]) for name in question.scores}
-    kept = recorded(Run(Generals("0", None, ifeval=Measured(figures, {})), [question]))["ifeval"]
-    assert "right" in kept["prompt_strict"]
-    assert "right" not in kept["instruction_strict"]
-    assert figures["instruction_strict"] == Figure(0.5, None, 2)
+    kept = recorded(GeneralRun(GeneralScores("0", None, ifeval=BenchmarkScores(figures, {})), [question]))["ifeval"]
+    prompts, instructions = kept["prompt_strict"], kept["instruction_strict"]
+    assert isinstance(prompts, dict)
+    assert isinstance(instructions, dict)
+    assert "right" in prompts
+    assert "right" not in instructions
+    assert figures["instruction_strict"] == Share(0.5, None, 2)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_core import to_jsonable_python
 
 from eval.bench.scores import worsened
-from eval.general.figures import Generals, Measured, Question, Run, figure
+from eval.general.figures import BenchmarkScores, GeneralRun, GeneralScores, QuestionResult, figure
 from eval.judging.paired import with_general
 from eval.report.files import rendered, write_report
-from eval.report.report import Side, confusions, report, where_wrong, worst
+from eval.report.report import Confusion, Report, Side, confusions, report, where_wrong, worst
 from eval.scoring.matched import matched
 from eval.scoring.predictions import Predictions
 from route_feedback import main
@@ -23,7 +24,7 @@ from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint.manifest import Manifest, read_manifest
 from taxonomy.comments import LabelledComment, Span, write_comments
 from taxonomy.labels import LEVELS
-from tests.support import requirements as needed
+from tests.support import requirements
 from train.corpus.generator import Corpus, load_phrasebook
 
 GOLD = list(Corpus(load_phrasebook(), "test").comments(60))
@@ -38,38 +39,42 @@ def side(name: str, seed: int) -> Side:
 
 
 @pytest.fixture(scope="module")
-def value() -> dict[str, Any]:
+def found() -> Report:
     return report(GOLD, [side("candidate", 1), side("baseline", 2)], bundled_taxonomy(), {}, None)
 
 
 @pytest.fixture(scope="module")
-def folder(value: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(found: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    write_report(value, folder)
+    write_report(found, folder)
     return folder
 
 
-def test_html_markdown_and_json_tell_the_same(folder: Path, value: dict[str, Any]) -> None:
-    assert json.loads((folder / "report.json").read_text()) == json.loads(json.dumps(value))
+def test_html_markdown_and_json_tell_the_same(folder: Path, found: Report) -> None:
+    assert json.loads((folder / "report.json").read_text()) == to_jsonable_python(found)
+    assert found.comparison
+    assert found.trust
     for name in ("report.html", "report.md"):
         text = (folder / name).read_text()
         for shown in (
-            value["sides"][0]["scores"]["leaf"]["micro"]["f1"],
-            value["sides"][1]["seed_compat"]["L4"]["f1"],
-            value["comparison"]["leaf_f1"]["minimum_detectable"],
-            value["trust"]["levels"]["L1"]["ece"],
+            found.sides[0].scores["leaf"]["micro"]["f1"],
+            found.sides[1].seed_compat["L4"].f1,
+            found.comparison.leaf_f1.minimum_detectable,
+            found.trust.levels["L1"].ece,
         ):
             assert f"{shown:.4f}" in text
-        for word in ("Nova 2 Lite", "0.0038", "missing", value["worst"][0]["id"]):
+        for word in ("Nova 2 Lite", "0.0038", "missing", found.worst[0].id):
             assert word in text
 
 
 def measured(right: list[bool]) -> Manifest:
     """The bundled manifest, had it answered these questions so."""
-    questions = [Question("suite", "sort", f"suite/{n}", "h", {"accuracy": (r,)}, "") for n, r in enumerate(right)]
-    suite = Measured({"accuracy": figure("accuracy", questions)}, {})
+    questions = [
+        QuestionResult("suite", "sort", f"suite/{n}", "h", {"accuracy": (r,)}, "") for n, r in enumerate(right)
+    ]
+    suite = BenchmarkScores({"accuracy": figure("accuracy", questions)}, {})
     bare = read_manifest(BUNDLED_CHECKPOINT).model_copy(update={"scores": {}})
-    return with_general(bare, Run(Generals("0", None, suite=suite), questions))
+    return with_general(bare, GeneralRun(GeneralScores("0", None, suite=suite), questions))
 
 
 def test_both_axes_stand_beside_the_baseline_question_by_question() -> None:
@@ -78,12 +83,15 @@ def test_both_axes_stand_beside_the_baseline_question_by_question() -> None:
         side("baseline", 2)._replace(manifest=measured([True] * 70 + [False] * 30)),
     ]
     found = report(GOLD, sides, bundled_taxonomy())
-    drop = found["general_drops"]["suite.accuracy"]
-    assert (drop["drop"], drop["lost"], drop["gained"], drop["pairs"]) == (0.1, 10, 0, 100)
-    assert found["sides"][0]["general"]["suite.accuracy"].keys() == {"value", "stderr", "count"}
+    drop = found.general_drops["suite.accuracy"]
+    assert (drop.drop, drop.lost, drop.gained, drop.pairs) == (0.1, 10, 0, 100)
+    assert (found.sides[0].general["suite.accuracy"].value, found.sides[0].general["suite.accuracy"].count) == (
+        0.6,
+        100,
+    )
     for template in ("report.html", "report.md"):
         text = rendered(template, found)
-        assert f"{drop['upper_95']:+.4f}" in text
+        assert f"{drop.upper_95:+.4f}" in text
         assert "suite.accuracy" in text
 
 
@@ -92,15 +100,15 @@ def test_nothing_is_loaded_from_anywhere(folder: Path) -> None:
     assert not re.search(r"https?://|src=|<link|<script|@import|url\(", text)
 
 
-def test_what_was_not_measured_is_said_and_never_zero(value: dict[str, Any]) -> None:
+def test_what_was_not_measured_is_said_and_never_zero(found: Report) -> None:
     bare = report(GOLD, [Side("candidate", Predictions(list(worsened(GOLD, 1)), {}))], bundled_taxonomy())
     for template in ("report.html", "report.md"):
         text = rendered(template, bare)
         assert "not measured" in text
     assert "the predictions carry no confidences" in rendered("report.html", bare)
     assert "no training comments were given" in rendered("report.html", bare)
-    assert bare["trust"] is bare["comparison"] is bare["decision"] is None
-    assert rendered("report.md", value).count("not scored") == 4 * 2, "four empty bins, two sides"
+    assert (bare.trust, bare.comparison, bare.decision) == (None, None, None)
+    assert rendered("report.md", found).count("not scored") == 4 * 2, "four empty bins, two sides"
 
 
 def test_what_a_customer_wrote_is_text_and_never_markup() -> None:
@@ -127,15 +135,15 @@ def test_each_gold_segment_is_counted_where_it_first_goes_wrong() -> None:
     gold = [LabelledComment("1", text, spans(("a", "b"), ("a", "b"), ("a", "b"), ("a", "b"), ("a", "b")))]
     predicted = [LabelledComment("1", text, spans(("a", "b"), ("a", "c"), ("d", "e"), ("a", "c")))]
     both = matched(gold, predicted)
-    assert [tuple(row.values()) for row in where_wrong(both)] == [
+    assert [(row.what, row.segments) for row in where_wrong(both)] == [
         ("right", 1),
         ("wrong from L2 on", 2),
         ("wrong from L1 on", 1),
         ("missed", 1),
     ]
     assert confusions(both) == {
-        "L1": [{"gold": "a", "predicted": "d", "segments": 1}],
-        "L2": [{"gold": "a > b", "predicted": "a > c", "segments": 2}],
+        "L1": [Confusion("a", "d", 1)],
+        "L2": [Confusion("a > b", "a > c", 2)],
     }
 
 
@@ -148,7 +156,7 @@ def test_the_worst_comment_comes_first_and_the_right_ones_not_at_all() -> None:
     predictions = side("x", 0).read.predictions[:3]
     predictions = [p._replace(segments=()) for p in predictions]
     shown = worst(gold, predictions, matched(gold, predicted))
-    assert [(row["id"], row["faults"]) for row in shown] == [("2", 4), ("1", 1)]
+    assert [(row.id, row.faults) for row in shown] == [("2", 4), ("1", 1)]
 
 
 def test_the_command_writes_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,8 +173,8 @@ def test_the_command_writes_the_files(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["eval", "report", gold, pred, f"--baseline={BUNDLED_CHECKPOINT}", f"--out={out}"]) == 2
 
 
-def test_a_real_browser_shows_it_without_a_network(folder: Path, value: dict[str, Any], tmp_path: Path) -> None:
-    chromium = needed.program("chromium", "chromium")
+def test_a_real_browser_shows_it_without_a_network(folder: Path, found: Report, tmp_path: Path) -> None:
+    chromium = requirements.program("chromium", "chromium")
     picture = tmp_path / "report.png"
 
     def browse(*arguments: str) -> str:
@@ -179,10 +187,11 @@ def test_a_real_browser_shows_it_without_a_network(folder: Path, value: dict[str
         return done.stdout
 
     dom = browse("--dump-dom")
-    found = re.search(r'id="leaf-f1">([\d.]+)<', dom)
-    assert found
-    assert found[1] == f"{value['sides'][0]['scores']['leaf']['micro']['f1']:.4f}"
-    assert dom.count("<svg") >= 5 + len(value["trust"]["levels"])
+    shown = re.search(r'id="leaf-f1">([\d.]+)<', dom)
+    assert shown
+    assert found.trust
+    assert shown[1] == f"{found.sides[0].scores['leaf']['micro']['f1']:.4f}"
+    assert dom.count("<svg") >= 5 + len(found.trust.levels)
     assert "NaN" not in dom
     browse(f"--screenshot={picture}")
     assert picture.stat().st_size > 50_000, "an empty page is smaller"

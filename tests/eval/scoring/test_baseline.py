@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from eval.scoring.baseline import Baseline
+from eval.scoring.baseline import LinearBaseline
 from eval.scoring.scores import score
 from train.corpus.generator import Corpus, load_phrasebook
 
 
 def test_it_learns_what_it_is_shown_and_loses_no_text() -> None:
     comments = list(Corpus(load_phrasebook(), "train").comments(120))
-    baseline = Baseline()
+    baseline = LinearBaseline()
     baseline.fit(comments)
     predicted = baseline.predict(comments)
     assert [p.comment for p in predicted] == [c.comment for c in comments]

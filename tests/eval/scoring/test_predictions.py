@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.scoring.predictions import FAULTS, Row, match, told
+from eval.scoring.predictions import FAULTS, PredictionRow, described, match
 from eval.scoring.scores import score
 from taxonomy.comments import LabelledComment, Span
 from taxonomy.tree import Leaf, taxonomy_of
@@ -26,11 +26,16 @@ def segment(
     return {"content": content, **dict(zip(("L1", "L2"), path, strict=False)), "emotion": emotion, **more}
 
 
-def row(*segments: dict[str, Any], id: str = "1", comment: str | None = TEXT, taxonomy: str | None = None) -> Row:  # noqa: A002
-    return Row("p.jsonl:1", id, comment, taxonomy, list(segments))
+def row(
+    *segments: dict[str, Any],
+    id: str = "1",  # noqa: A002
+    comment: str | None = TEXT,
+    taxonomy: str | None = None,
+) -> PredictionRow:
+    return PredictionRow("p.jsonl:1", id, comment, taxonomy, list(segments))
 
 
-def faults(*rows: Row) -> dict[str, int]:
+def faults(*rows: PredictionRow) -> dict[str, int]:
     return {kind: len(names) for kind, names in match(rows, [GOLD], TAXONOMY).faults.items()}
 
 
@@ -63,7 +68,7 @@ GOOD = row(segment("It came late. "), segment("Bad zoom.", ZOOM))
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
-def test_each_fault_is_counted_as_what_it_is(rows: list[Row], expected: dict[str, int]) -> None:
+def test_each_fault_is_counted_as_what_it_is(rows: list[PredictionRow], expected: dict[str, int]) -> None:
     assert faults(*rows) == expected
 
 
@@ -105,7 +110,7 @@ def test_of_segments_on_the_same_characters_one_is_aligned() -> None:
 
 
 def test_the_lines_say_how_many_how_scored_and_which() -> None:
-    (line,) = told({"missing": [str(n) for n in range(9)]})
+    (line,) = described({"missing": [str(n) for n in range(9)]})
     assert line == f"9 {FAULTS['missing']} (0, 1, 2, ...)"
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.scoring.seed_compat import seed_compat
+from eval.scoring.tally import Rates
 
 LEVELS = ("L1", "L2", "L3", "L4")
 
@@ -18,7 +20,7 @@ def segments(*labels: str) -> list[dict[str, str]]:
 
 
 def f1(gold: list[str], predicted: list[str], level: str = "L4") -> float | None:
-    return seed_compat({"1": segments(*gold)}, {"1": segments(*predicted)})[level]["f1"]
+    return seed_compat({"1": segments(*gold)}, {"1": segments(*predicted)})[level].f1
 
 
 @pytest.mark.parametrize(
@@ -49,13 +51,13 @@ def test_of_l4_alone_the_scope_after_the_colon_is_dropped() -> None:
     gold = {"1": [{"L1": "a", "L2": "b", "L3": "c: x", "L4": "d: its scope"}]}
     predicted = {"1": [{"L1": "a", "L2": "b", "L3": "c", "L4": "d"}]}
     scores = seed_compat(gold, predicted)
-    assert scores["L4"]["f1"] == 1.0
-    assert scores["L3"]["f1"] == 0.0
+    assert scores["L4"].f1 == 1.0
+    assert scores["L3"].f1 == 0.0
 
 
 def test_repeats_are_dropped_before_the_scope_is() -> None:
     gold = {"1": [{"L4": "d: one"}, {"L4": "d: other"}, {"L4": "e"}]}
-    assert seed_compat(gold, {"1": [{"L4": "d"}, {"L4": "e"}]})["L4"]["recall"] == pytest.approx(1 / 3)
+    assert seed_compat(gold, {"1": [{"L4": "d"}, {"L4": "e"}]})["L4"].recall == pytest.approx(1 / 3)
 
 
 def test_paths_need_not_hang_together() -> None:
@@ -69,19 +71,21 @@ def test_labels_are_weighted_by_how_often_they_are_gold() -> None:
     gold = {str(n): segments("a" if n < 3 else "b") for n in range(4)}
     predicted = {str(n): segments("a") for n in range(4)}
     # a: P 3/4, R 1, F1 6/7, three times; b: 0.
-    assert seed_compat(gold, predicted)["L1"] == pytest.approx({"precision": 9 / 16, "recall": 3 / 4, "f1": 9 / 14})
+    assert asdict(seed_compat(gold, predicted)["L1"]) == pytest.approx(
+        {"precision": 9 / 16, "recall": 3 / 4, "f1": 9 / 14}
+    )
 
 
 def test_a_missing_prediction_is_an_empty_one_and_no_gold_label_is_not_scored() -> None:
-    assert seed_compat({"1": segments("a")}, {})["L1"]["f1"] == 0.0
-    assert seed_compat({"1": []}, {"1": segments("a")})["L1"] == {"precision": None, "recall": None, "f1": None}
+    assert seed_compat({"1": segments("a")}, {})["L1"].f1 == 0.0
+    assert seed_compat({"1": []}, {"1": segments("a")})["L1"] == Rates(None, None, None)
 
 
 def test_a_tenth_of_the_segments_missed_looks_like_a_fifth() -> None:
     rng = random.Random(0)
     gold = {str(n): segments(*(str(rng.randrange(1420)) for _ in range(rng.randint(1, 5)))) for n in range(861)}
     predicted = {id_: [s for s in each if rng.random() > 0.1] for id_, each in gold.items()}
-    f1 = seed_compat(gold, predicted)["L4"]["f1"]
+    f1 = seed_compat(gold, predicted)["L4"].f1
     assert f1 is not None
     assert 0.78 < f1 < 0.86
 

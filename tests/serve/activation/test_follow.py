@@ -12,149 +12,141 @@ from serve.activation.follow import Follower
 from serve.activation.replica import Replica
 from serve.registry.lease import Lease
 from serve.registry.registry import Registry
-from serve.registry.versions import Versions
-from serve.routing.pair import Pair, pair_of
+from serve.registry.state import RegistryState
+from serve.routing.loading import pair_of
+from serve.routing.pair import Pair
 from serve.routing.router import Router
-from serve.trials.evidence import kept
-from serve.trials.trial import Plan
+from serve.trials.evidence import read_evidence
+from serve.trials.trial import TrialPlan
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.errors import ActivationRefused, EngineFailed
 from tests.support.checkpoints import proven, root_of, unpublished
-from tests.support.two_checkpoints import House, until
-
-
-class Clock:
-    """Monotonic seconds that pass when they are told to."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clocks import ManualClock
+from tests.support.two_checkpoints import TwoCheckpoints, until
 
 
 @pytest.fixture
-def replica(house: House) -> Replica:
-    return house.replica()
+def replica(two: TwoCheckpoints) -> Replica:
+    return two.replica()
 
 
-def follower_of(replica: Replica, clock: Clock | None = None) -> Follower:
-    return Follower(replica, 10, clock or Clock())
+def follower_of(two: TwoCheckpoints, replica: Replica, clock: ManualClock | None = None) -> Follower:
+    return Follower(replica, two.metrics.activations, 10, clock or ManualClock())
 
 
-def elsewhere(house: House) -> Registry:
+def elsewhere(two: TwoCheckpoints) -> Registry:
     """The same registry, as another process has it."""
-    return Registry(root_of(house.registry))
+    return Registry(two.registry.store)
 
 
-def skew(house: House) -> float | None:
-    return house.active.metrics.registry.get_sample_value("route_feedback_version_skew")
+def skew(two: TwoCheckpoints) -> float | None:
+    return two.metrics.answers.registry.get_sample_value("route_feedback_checkpoint_skew")
 
 
-def test_where_nothing_has_changed_nothing_is_done(house: House, replica: Replica) -> None:
-    asyncio.run(follower_of(replica).look())
-    assert house.phases == []
-    assert skew(house) == 0
+async def test_where_nothing_has_changed_nothing_is_done(two: TwoCheckpoints, replica: Replica) -> None:
+    await follower_of(two, replica).look()
+    assert two.phases == []
+    assert skew(two) == 0
 
 
-def test_what_became_active_elsewhere_is_verified_and_serves_here(house: House, replica: Replica) -> None:
-    elsewhere(house).activate(house.two, house.one, "another replica")
-    journal = len(house.registry.journal())
-    asyncio.run(follower_of(replica).look())
-    assert asyncio.run(house.ask())[0] == house.two
-    assert house.engines[house.one].closed
-    assert len(house.registry.journal()) == journal, "following changes nothing in the registry"
-    assert skew(house) == 0
+async def test_what_became_active_elsewhere_is_verified_and_serves_here(two: TwoCheckpoints, replica: Replica) -> None:
+    elsewhere(two).activate(two.second, two.first, "another replica")
+    journal = len(two.registry.journal())
+    await follower_of(two, replica).look()
+    assert (await two.ask())[0] == two.second
+    assert two.engines[two.first].closed
+    assert len(two.registry.journal()) == journal, "following changes nothing in the registry"
+    assert skew(two) == 0
 
 
-def test_a_rollback_elsewhere_is_followed_too(house: House, replica: Replica) -> None:
-    follower = follower_of(replica)
-    elsewhere(house).activate(house.two, house.one, "another replica")
-    asyncio.run(follower.look())
-    elsewhere(house).roll_back(house.one, house.two, "another replica")
-    asyncio.run(follower.look())
-    assert asyncio.run(house.ask())[0] == house.one
+async def test_a_rollback_elsewhere_is_followed_too(two: TwoCheckpoints, replica: Replica) -> None:
+    follower = follower_of(two, replica)
+    elsewhere(two).activate(two.second, two.first, "another replica")
+    await follower.look()
+    elsewhere(two).roll_back(two.first, two.second, "another replica")
+    await follower.look()
+    assert (await two.ask())[0] == two.first
 
 
-def test_while_another_replica_loads_it_waits_and_the_skew_is_seen(house: House, replica: Replica) -> None:
-    follower, other = follower_of(replica), Lease(elsewhere(house), "other/1")
-    elsewhere(house).activate(house.two, house.one, "another replica")
+async def test_while_another_replica_loads_it_waits_and_the_skew_is_seen(two: TwoCheckpoints, replica: Replica) -> None:
+    follower, other = follower_of(two, replica), Lease(elsewhere(two), "other/1")
+    elsewhere(two).activate(two.second, two.first, "another replica")
     other.take()
-    asyncio.run(follower.look())
-    assert (house.phases, skew(house)) == ([], 1)
+    await follower.look()
+    assert (two.phases, skew(two)) == ([], 1)
     other.give_up()
-    asyncio.run(follower.look())
-    assert (asyncio.run(house.ask())[0], skew(house)) == (house.two, 0)
+    await follower.look()
+    assert ((await two.ask())[0], skew(two)) == (two.second, 0)
 
 
-def test_a_version_that_fails_here_is_tried_again_each_time_after_twice_the_wait(
-    house: House, caplog: pytest.LogCaptureFixture
+async def test_a_checkpoint_that_fails_here_is_tried_again_each_time_after_twice_the_wait(
+    two: TwoCheckpoints, caplog: pytest.LogCaptureFixture
 ) -> None:
     tries: list[float] = []
-    clock = Clock()
+    clock = ManualClock()
 
     async def failing(pair: Pair) -> Router:
         tries.append(clock.now)
         raise EngineFailed(f"no memory for {pair.checkpoint}")
 
-    follower = follower_of(house.replica(house.swapping(failing)), clock)
-    elsewhere(house).activate(house.two, house.one, "another replica")
+    follower = follower_of(two, two.replica(two.activator_on(failing)), clock)
+    elsewhere(two).activate(two.second, two.first, "another replica")
     for now in range(0, 300, 10):
         clock.now = now
-        asyncio.run(follower.look())
+        await follower.look()
     assert tries == [0, 20, 60, 140]
     assert "no memory" in caplog.text
-    assert (asyncio.run(house.ask())[0], skew(house)) == (house.one, 1)
+    assert ((await two.ask())[0], skew(two)) == (two.first, 1)
 
 
-def test_a_registry_that_vanishes_stops_nothing(house: House, replica: Replica, tmp_path: Path) -> None:
-    root_of(house.registry).rename(tmp_path / "gone")
-    asyncio.run(follower_of(replica).look())
-    reads = house.active.metrics.registry.get_sample_value("route_feedback_registry_reads_total", {"outcome": "failed"})
-    assert (asyncio.run(house.ask())[0], reads) == (house.one, 1)
+async def test_a_registry_that_vanishes_stops_nothing(two: TwoCheckpoints, replica: Replica, tmp_path: Path) -> None:
+    root_of(two.registry).rename(tmp_path / "gone")
+    await follower_of(two, replica).look()
+    reads = two.metrics.answers.registry.get_sample_value("route_feedback_registry_reads_total", {"outcome": "failed"})
+    assert ((await two.ask())[0], reads) == (two.first, 1)
 
 
-def test_a_trial_ends_when_another_becomes_active_which_is_then_followed(house: House, tmp_path: Path) -> None:
-    third = asyncio.run(proven(unpublished(tmp_path / "3", 3), house.settings)).version
-    house.registry.add(tmp_path / "3", bundled_taxonomy(), "test")
-    replica = house.replica()
-    follower = follower_of(replica)
+async def test_a_trial_ends_when_another_becomes_active_which_is_then_followed(
+    two: TwoCheckpoints, tmp_path: Path
+) -> None:
+    third = (await proven(unpublished(tmp_path / "3", 3), two.settings)).version
+    two.registry.add(tmp_path / "3", bundled_taxonomy(), "test")
+    replica = two.replica()
+    follower = follower_of(two, replica)
 
-    async def test() -> None:
-        trying = asyncio.create_task(replica.try_out(ActivationRequest(house.two, "ada"), Plan("canary", 0.5)))
-        await until(lambda: house.active.split is not None)
-        elsewhere(house).activate(third, house.one, "another replica")
-        await follower.look()
-        await asyncio.wait([trying])
-        await follower.look()
-        assert (await house.ask())[0] == third
-
-    asyncio.run(test())
-    (evidence,) = kept(house.registry)
+    trying = asyncio.create_task(replica.try_out(ActivationRequest(two.second, "ada"), TrialPlan("canary", 0.5)))
+    await until(lambda: two.active.split is not None)
+    elsewhere(two).activate(third, two.first, "another replica")
+    await follower.look()
+    await asyncio.wait([trying])
+    await follower.look()
+    assert (await two.ask())[0] == third
+    (evidence,) = read_evidence(two.registry)
     assert (evidence.decision, evidence.decided_by) == ("stopped", "follower")
     assert third in evidence.reason
 
 
-def test_what_was_read_before_this_replica_changed_it_is_not_followed(house: House) -> None:
-    """Else a replica that has just activated a version would go back to the one before."""
-    replica = house.replica()
-    journal = house.registry
+async def test_what_was_read_before_this_replica_changed_it_is_not_followed(two: TwoCheckpoints) -> None:
+    """Else a replica that has just activated a checkpoint would go back to the one before."""
+    replica = two.replica()
+    journal = two.registry
 
-    folder = str(journal.folder(house.two))
+    folder = str(journal.folder(two.second))
 
     class Slow(Registry):
-        def read(self) -> Versions:
+        def read(self) -> RegistryState:
             before = super().read()
-            journal.activate(house.two, house.one, "this replica")
-            house.active.shift(house.router(pair_of(folder, bundled_taxonomy(), house.settings.cache)))
+            journal.activate(two.second, two.first, "this replica")
+            two.active.shift(two.router(pair_of(folder, bundled_taxonomy(), two.settings.cache)))
             return before
 
-    house.swap.registry = Slow(root_of(journal))
-    asyncio.run(follower_of(replica).look())
-    assert asyncio.run(house.ask())[0] == house.two
-    assert house.phases == []
+    two.activator.registry = Slow(journal.store)
+    await follower_of(two, replica).look()
+    assert (await two.ask())[0] == two.second
+    assert two.phases == []
 
 
-def test_a_version_that_is_active_no_more_is_not_followed(house: House, replica: Replica) -> None:
-    with pytest.raises(ActivationRefused, match=f"{house.one} became active meanwhile"):
-        asyncio.run(replica.activate(ActivationRequest(house.two, "test", follows=True)))
-    assert asyncio.run(house.ask())[0] == house.one
+async def test_a_checkpoint_that_is_active_no_more_is_not_followed(two: TwoCheckpoints, replica: Replica) -> None:
+    with pytest.raises(ActivationRefused, match=f"{two.first} became active meanwhile"):
+        await replica.activate(ActivationRequest(two.second, "test", follows=True))
+    assert (await two.ask())[0] == two.first

@@ -1,4 +1,4 @@
-"""docs/swap.md shows the ways that the code has."""
+"""docs/activation.md shows the ways that the code has."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TypeVar
 import yaml
 
 from serve.activation.phases import LIMITS_S, NEXT, Phase
-from serve.registry.versions import NEXT as NEXT_STATE
-from serve.trials.policy import Policy
+from serve.registry.state import NEXT as NEXT_STATE
+from serve.trials.policy import TrialPolicy
 from serve.trials.shadow import AT_ONCE
 
 P = TypeVar("P", bound=StrEnum)
-PAGE = Path("docs/swap.md").read_text(encoding="utf-8")
+PAGE = Path("docs/activation.md").read_text(encoding="utf-8")
 
 
 def arrows(table: Mapping[P, Iterable[P]]) -> set[tuple[str, str]]:
@@ -33,20 +33,20 @@ def test_the_way_of_an_activation_is_drawn_as_the_table_has_it() -> None:
     assert drawn("The way of an activation") == arrows(NEXT)
 
 
-def test_the_states_of_a_version_are_drawn_as_the_table_has_them() -> None:
+def test_the_states_of_a_checkpoint_are_drawn_as_the_table_has_them() -> None:
     assert drawn("The registry") == arrows(NEXT_STATE)
 
 
-def test_every_phase_is_told_with_its_limit() -> None:
-    told = re.findall(r"^\| (\w+) \| [^|]+ \| (\d+) \|$", PAGE, re.MULTILINE)
-    assert {Phase(name): float(limit) for name, limit in told} == LIMITS_S
+def test_every_phase_is_described_with_its_limit() -> None:
+    limits = re.findall(r"^\| (\w+) \| [^|]+ \| (\d+) \|$", PAGE, re.MULTILINE)
+    assert {Phase(name): float(limit) for name, limit in limits} == LIMITS_S
 
 
 def test_the_usual_policy_is_the_one_that_is_shown() -> None:
     shown = yaml.safe_load(PAGE.split("```yaml")[1].split("```")[0])
-    assert Policy.model_validate(shown) == Policy()
-    assert shown.keys() == Policy.model_fields.keys()
+    assert TrialPolicy.model_validate(shown) == TrialPolicy()
+    assert shown.keys() == TrialPolicy.model_fields.keys()
 
 
-def test_how_many_copies_run_at_once_is_told() -> None:
+def test_how_many_copies_run_at_once_is_said() -> None:
     assert f"At most {AT_ONCE} copies" in PAGE

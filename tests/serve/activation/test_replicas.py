@@ -14,7 +14,7 @@ import pytest
 
 from tests.serve.activation.replica_process import serve
 from tests.support.checkpoints import root_of
-from tests.support.two_checkpoints import COMMENT, House
+from tests.support.two_checkpoints import COMMENT, TwoCheckpoints
 
 AS_ADMIN = {"Authorization": "Bearer a key for the tests"}
 LONGEST_S = 300
@@ -23,12 +23,12 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.serve.activation.replica_process"])
 
 
-class Service:
+class ReplicaProcess:
     """One replica's process, and a client of it."""
 
-    def __init__(self, house: House, name: str, load_s: float) -> None:
+    def __init__(self, two: TwoCheckpoints, name: str, load_s: float) -> None:
         self._address, address = PROCESSES.Pipe(duplex=False)
-        given = (root_of(house.registry), house.settings.cache, name, load_s, address)
+        given = (root_of(two.registry), two.settings.cache, name, load_s, address)
         self.process = PROCESSES.Process(target=serve, args=given)
         self.process.start()
 
@@ -50,15 +50,15 @@ class Service:
         return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"route_feedback_{name} ")))
 
 
-Start = Callable[..., list[Service]]
+Start = Callable[..., list[ReplicaProcess]]
 
 
 @pytest.fixture
-def start(house: House) -> Iterator[Start]:
-    started: list[Service] = []
+def start(two: TwoCheckpoints) -> Iterator[Start]:
+    started: list[ReplicaProcess] = []
 
-    def start(*names: str, load_s: float = 0) -> list[Service]:
-        made = [Service(house, name, load_s) for name in names]
+    def start(*names: str, load_s: float = 0) -> list[ReplicaProcess]:
+        made = [ReplicaProcess(two, name, load_s) for name in names]
         started.extend(made)
         for service in made:
             service.ready()
@@ -78,13 +78,13 @@ def until(seen: Callable[[], bool]) -> None:
 
 
 def test_an_activation_at_one_replica_is_followed_by_all_and_no_request_fails(
-    house: House, start: Start, tmp_path: Path
+    two: TwoCheckpoints, start: Start, tmp_path: Path
 ) -> None:
     services = start("a", "b", "c", load_s=0.5)
     over = threading.Event()
     answered: list[str] = []
 
-    def client(service: Service) -> None:
+    def client(service: ReplicaProcess) -> None:
         while not over.is_set():
             answered.append(service.answers_with)
             time.sleep(0.02)
@@ -92,51 +92,51 @@ def test_an_activation_at_one_replica_is_followed_by_all_and_no_request_fails(
     clients = [threading.Thread(target=client, args=(service,)) for service in services]
     for thread in clients:
         thread.start()
-    assert services[0].http.post(f"/v1/checkpoints/{house.two}/activate").status_code == 202
+    assert services[0].http.post(f"/v1/checkpoints/{two.second}/activate").status_code == 202
 
-    until(lambda: all(service.listed["serving"]["checkpoint"] == house.two for service in services))
+    until(lambda: all(service.listed["serving"]["checkpoint"] == two.second for service in services))
     over.set()
     for thread in clients:
         thread.join()
     loads = (tmp_path / "loads").read_text().split()
-    assert loads[1::2] == [f"-{begun[1:]}" for begun in loads[::2]]
+    assert loads[1::2] == [f"-{start[1:]}" for start in loads[::2]]
     assert sorted(loads[::2]) == ["+a", "+b", "+c"], "each once, one at a time"
-    assert set(answered) == {house.one, house.two}
-    assert [service.answers_with for service in services] == [house.two] * 3
-    assert [service.metric("version_skew") for service in services] == [0, 0, 0]
-    assert [entry.did for entry in house.registry.journal()].count("activate") == 2, "following is no change"
+    assert set(answered) == {two.first, two.second}
+    assert [service.answers_with for service in services] == [two.second] * 3
+    assert [service.metric("checkpoint_skew") for service in services] == [0, 0, 0]
+    assert [entry.did for entry in two.registry.journal()].count("activate") == 2, "following is no change"
 
 
-def test_a_replica_that_starts_late_comes_up_on_the_active_pair(house: House, start: Start) -> None:
-    house.registry.activate(house.two, house.one, "while nobody ran")
+def test_a_replica_that_starts_late_comes_up_on_the_active_pair(two: TwoCheckpoints, start: Start) -> None:
+    two.registry.activate(two.second, two.first, "while nobody ran")
     (late,) = start("late")
-    assert late.answers_with == house.two
-    assert (late.listed["serving"]["checkpoint"], late.listed["skew"]) == (house.two, False)
+    assert late.answers_with == two.second
+    assert (late.listed["serving"]["checkpoint"], late.listed["skew"]) == (two.second, False)
 
 
 def test_a_replica_killed_while_it_loads_holds_up_the_others_only_for_the_leases_time(
-    house: House, start: Start, tmp_path: Path
+    two: TwoCheckpoints, start: Start, tmp_path: Path
 ) -> None:
     (victim,) = start("victim", load_s=600)
     (other,) = start("other")
-    assert victim.http.post(f"/v1/checkpoints/{house.two}/activate").status_code == 202
+    assert victim.http.post(f"/v1/checkpoints/{two.second}/activate").status_code == 202
     until((tmp_path / "loads").exists)
     until(lambda: other.listed["loading"] == "victim")
-    refused = other.http.post(f"/v1/checkpoints/{house.two}/activate")
+    refused = other.http.post(f"/v1/checkpoints/{two.second}/activate")
     assert (refused.status_code, "victim is loading" in refused.json()["detail"]) == (409, True)
     victim.process.kill()
     victim.process.join()
     until(lambda: other.listed["loading"] is None)
-    assert other.http.post(f"/v1/checkpoints/{house.two}/activate").status_code == 202
-    until(lambda: other.listed["serving"]["checkpoint"] == house.two)
-    assert house.registry.read().active == house.two
+    assert other.http.post(f"/v1/checkpoints/{two.second}/activate").status_code == 202
+    until(lambda: other.listed["serving"]["checkpoint"] == two.second)
+    assert two.registry.read().active == two.second
 
 
-def test_the_skew_of_a_replica_that_cannot_follow_is_seen(house: House, start: Start) -> None:
+def test_the_skew_of_a_replica_that_cannot_follow_is_seen(two: TwoCheckpoints, start: Start) -> None:
     one, other = start("one", "other")
-    (house.registry.folder(house.two) / "model.safetensors").write_bytes(b"")
-    house.registry.activate(house.two, house.one, "without looking")
-    until(lambda: one.metric("version_skew") == 1 and other.metric("version_skew") == 1)
-    assert (one.listed["skew"], one.listed["serving"]["checkpoint"]) == (True, house.one)
+    (two.registry.folder(two.second) / "model.safetensors").write_bytes(b"")
+    two.registry.activate(two.second, two.first, "without looking")
+    until(lambda: one.metric("checkpoint_skew") == 1 and other.metric("checkpoint_skew") == 1)
+    assert (one.listed["skew"], one.listed["serving"]["checkpoint"]) == (True, two.first)
     until(lambda: "model.safetensors is altered" in str(one.listed["activation"]))
-    assert one.answers_with == house.one
+    assert one.answers_with == two.first

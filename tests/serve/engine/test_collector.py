@@ -88,7 +88,7 @@ def test_vllms_own_logger_writes_into_the_registry_that_it_is_given(pair: Pair) 
 
     from serve.engine.vllm.stats import stat_logger  # noqa: PLC0415
 
-    config = EngineArgs(model=pair.model, enforce_eager=True).create_engine_config()
+    config = EngineArgs(model=pair.model.path, enforce_eager=True).create_engine_config()
     engines, loggers = Engines(), []
     for checkpoint in (BLUE, GREEN):
         stats = CollectorRegistry()
@@ -100,7 +100,7 @@ def test_vllms_own_logger_writes_into_the_registry_that_it_is_given(pair: Pair) 
     told = page(engines)
     for checkpoint, running in ((BLUE, 3), (GREEN, 5)):
         assert f'vllm:num_requests_running{{engine="0",model_name="{checkpoint}"}} {running}.0' in told
-    assert pair.model not in told
+    assert pair.model.path not in told
     assert len(set(types := re.findall(r"# TYPE (\S+)", told))) == len(types)
     assert "vllm:" not in generate_latest(REGISTRY).decode()
 

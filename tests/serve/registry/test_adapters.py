@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
+from route_feedback import main
 from serve.activation.activation import ActivationRequest
-from serve.commands import checkpoint as checkpoint_commands
 from serve.registry.registry import Registry
-from serve.routing.pair import load_pair, pair_of
+from serve.registry.store import Directory
+from serve.routing.loading import pair_of
 from serve.settings import Settings
+from serve.start import load_pair
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint.adapter import adapter_of
 from taxonomy.checkpoint.manifest import read_manifest
 from taxonomy.errors import ActivationRefused, CheckpointInvalid, CheckpointUnknown, EngineFailed
 from tests.support.checkpoints import adapted, proven, published, root_of, router_on, unpublished
-from tests.support.two_checkpoints import House
+from tests.support.two_checkpoints import TwoCheckpoints
 
 
 @pytest.fixture
-def base(tmp_path: Path, settings: Settings) -> Path:
+async def base(tmp_path: Path, settings: Settings) -> Path:
     folder = unpublished(tmp_path / "base", 1)
-    asyncio.run(proven(folder, settings))
+    await proven(folder, settings)
     return folder
 
 
@@ -35,7 +36,7 @@ def small(tmp_path: Path) -> Path:
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     (tmp_path / "registry").mkdir()
-    return Registry(tmp_path / "registry")
+    return Registry(Directory(tmp_path / "registry"))
 
 
 def test_its_pair_is_the_base_with_the_adapter_under_the_adapters_name(
@@ -45,10 +46,10 @@ def test_its_pair_is_the_base_with_the_adapter_under_the_adapters_name(
     version = adapter_of(small, registry.manifest(below)).version
     registry.add(small, bundled_taxonomy(), "test")
     pair = pair_of(str(registry.folder(version)), bundled_taxonomy(), settings.cache)
-    assert (pair.checkpoint, pair.model) == (version, str(registry.folder(below)))
-    assert pair.adapter == str(registry.folder(version))
-    beside = settings.model_copy(update={"checkpoint": str(small), "registry": root_of(registry)})
-    assert load_pair(beside).model == str(registry.folder(below))
+    assert (pair.checkpoint, pair.model.path) == (version, str(registry.folder(below)))
+    assert pair.model.adapter == str(registry.folder(version))
+    beside = settings.model_copy(update={"checkpoint": str(small), "registry": str(root_of(registry))})
+    assert load_pair(beside).model.path == str(registry.folder(below))
 
 
 def test_without_its_base_it_is_neither_added_nor_loaded(
@@ -66,25 +67,25 @@ def test_a_command_makes_a_version_of_what_peft_saved(
 ) -> None:
     below = registry.add(base, bundled_taxonomy(), "test").version
     asked = ["checkpoint", "adapt", str(small), "--base", below, "--registry", str(root_of(registry))]
-    assert checkpoint_commands.main(asked) == 0
+    assert main(asked) == 0
     assert f"{read_manifest(small).version}, an adapter of {below}" in capsys.readouterr().out
-    assert checkpoint_commands.main([*asked[:4], "ck_none", *asked[5:]]) == 1
+    assert main([*asked[:4], "ck_none", *asked[5:]]) == 1
     assert "no checkpoint ck_none" in capsys.readouterr().err
 
 
-def test_an_engine_without_room_for_it_says_so(base: Path, settings: Settings) -> None:
+async def test_an_engine_without_room_for_it_says_so(base: Path, settings: Settings) -> None:
     pair = pair_of(str(base), bundled_taxonomy(), settings.cache)
     router = router_on(pair, settings)
     assert not router.carries(pair)
     with pytest.raises(EngineFailed, match=f"no place for {pair.checkpoint}"):
-        asyncio.run(router.beside(pair))
+        await router.beside(pair)
 
 
-def test_it_is_not_loaded_in_place(house: House, small: Path) -> None:
-    house.swap = house.swapping(None)
-    manifest = adapter_of(small, house.registry.manifest(house.one))
-    recorded = house.registry.manifest(house.two).fingerprint
+async def test_it_is_not_loaded_in_place(two: TwoCheckpoints, small: Path) -> None:
+    two.activator = two.activator_on(None)
+    manifest = adapter_of(small, two.registry.manifest(two.first))
+    recorded = two.registry.manifest(two.second).fingerprint
     published(small, base=manifest, fingerprint=recorded)
-    house.registry.add(small, bundled_taxonomy(), "test")
+    two.registry.add(small, bundled_taxonomy(), "test")
     with pytest.raises(ActivationRefused, match="is an adapter; not in place"):
-        asyncio.run(house.swap.activate(ActivationRequest(manifest.version, "test", "Ada")))
+        await two.activator.activate(ActivationRequest(manifest.version, "test", "Ada"))

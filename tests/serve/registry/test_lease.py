@@ -12,16 +12,21 @@ from pathlib import Path
 import pytest
 
 from serve.registry.lease import Lease
+from serve.registry.object_store import store_at
 from serve.registry.registry import Registry
+from serve.registry.store import Directory, Store
 from taxonomy.errors import LeaseHeld, RegistryFailed
+from tests.support.clocks import ManualClock
 from tests.support.two_checkpoints import until
 
 RACE = """
 import sys, time
 from serve.registry.lease import Lease
+from pathlib import Path
+from serve.registry.object_store import store_at
 from serve.registry.registry import Registry
 from taxonomy.errors import LeaseHeld
-lease, won = Lease(Registry(sys.argv[1]), sys.argv[2]), 0
+lease, won = Lease(Registry(store_at(sys.argv[1], Path("/none"))), sys.argv[2]), 0
 for turn in range(40):
     try:
         lease.take()
@@ -36,19 +41,9 @@ for turn in range(40):
 """
 
 
-class Clock:
-    """Monotonic seconds that pass when they are told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
@@ -58,18 +53,19 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def begun(place: str) -> str:
-    """A registry, in a directory or behind a URL."""
-    Registry(place).store.begin()
-    return place
+def store(place: str, tmp_path: Path) -> Store:
+    """Of a registry that is there, in a directory or behind a URL."""
+    store = store_at(place, tmp_path / "cache")
+    store.begin()
+    return store
 
 
-def lease_of(root: Path | str, holder: str, clock: Clock, seconds: float = 30) -> Lease:
-    return Lease(Registry(root), holder, seconds, clock)
+def lease_of(store: Store, holder: str, clock: ManualClock, seconds: float = 30) -> Lease:
+    return Lease(Registry(store), holder, seconds, clock)
 
 
-def test_who_holds_it_is_named_and_no_other_gets_it(begun: str, clock: Clock) -> None:
-    one, two = lease_of(begun, "one", clock), lease_of(begun, "two", clock)
+def test_who_holds_it_is_named_and_no_other_gets_it(store: Store, clock: ManualClock) -> None:
+    one, two = lease_of(store, "one", clock), lease_of(store, "two", clock)
     assert two.look() is None
     one.take()
     assert two.look() == "one"
@@ -81,16 +77,16 @@ def test_who_holds_it_is_named_and_no_other_gets_it(begun: str, clock: Clock) ->
     assert one.look() == "two"
 
 
-def test_a_holder_cannot_take_it_twice(begun: str, clock: Clock) -> None:
-    one = lease_of(begun, "one", clock)
+def test_a_holder_cannot_take_it_twice(store: Store, clock: ManualClock) -> None:
+    one = lease_of(store, "one", clock)
     one.take()
     with pytest.raises(LeaseHeld):
         one.take()
 
 
-def test_a_dead_holder_is_followed_when_it_was_silent_for_the_whole_time(begun: str, clock: Clock) -> None:
-    lease_of(begun, "dead", clock).take()
-    two = lease_of(begun, "two", clock)
+def test_a_dead_holder_is_followed_when_it_was_silent_for_the_whole_time(store: Store, clock: ManualClock) -> None:
+    lease_of(store, "dead", clock).take()
+    two = lease_of(store, "two", clock)
     assert two.look() == "dead"
     clock.now = 30
     assert two.look() == "dead"
@@ -99,15 +95,15 @@ def test_a_dead_holder_is_followed_when_it_was_silent_for_the_whole_time(begun: 
     assert two.look() == "two"
 
 
-def test_who_comes_late_waits_the_whole_time_too_whatever_other_clocks_say(begun: str, clock: Clock) -> None:
-    lease_of(begun, "dead", clock).take()
+def test_who_comes_late_waits_the_whole_time_too_whatever_other_clocks_say(store: Store, clock: ManualClock) -> None:
+    lease_of(store, "dead", clock).take()
     clock.now = 1e6
     with pytest.raises(LeaseHeld):
-        lease_of(begun, "late", clock).take()
+        lease_of(store, "late", clock).take()
 
 
-def test_a_holder_that_is_heard_of_keeps_it(begun: str, clock: Clock) -> None:
-    one, two = lease_of(begun, "one", clock), lease_of(begun, "two", clock)
+def test_a_holder_that_is_heard_of_keeps_it(store: Store, clock: ManualClock) -> None:
+    one, two = lease_of(store, "one", clock), lease_of(store, "two", clock)
     one.take()
     for _ in range(10):
         assert two.look() == "one"
@@ -116,8 +112,8 @@ def test_a_holder_that_is_heard_of_keeps_it(begun: str, clock: Clock) -> None:
     assert two.look() == "one"
 
 
-def test_a_slow_holder_finds_that_another_has_it_and_does_not_disturb_it(begun: str, clock: Clock) -> None:
-    slow, two = lease_of(begun, "slow", clock), lease_of(begun, "two", clock)
+def test_a_slow_holder_finds_that_another_has_it_and_does_not_disturb_it(store: Store, clock: ManualClock) -> None:
+    slow, two = lease_of(store, "slow", clock), lease_of(store, "two", clock)
     slow.take()
     two.look()
     clock.now = 31
@@ -128,20 +124,20 @@ def test_a_slow_holder_finds_that_another_has_it_and_does_not_disturb_it(begun: 
     assert two.renew()
 
 
-def test_a_restarted_process_of_the_same_name_is_not_its_predecessor(root: Path, clock: Clock) -> None:
-    lease_of(root, "pod-0/1", clock).take()
+def test_a_restarted_process_of_the_same_name_is_not_its_predecessor(root: Path, clock: ManualClock) -> None:
+    lease_of(Directory(root), "pod-0/1", clock).take()
     with pytest.raises(LeaseHeld):
-        lease_of(root, "pod-0/1", clock).take()
+        lease_of(Directory(root), "pod-0/1", clock).take()
 
 
-def test_a_registry_that_is_gone_is_named_and_not_made_anew(tmp_path: Path, clock: Clock) -> None:
+def test_a_registry_that_is_gone_is_named_and_not_made_anew(tmp_path: Path, clock: ManualClock) -> None:
     with pytest.raises(RegistryFailed, match="No such file"):
-        lease_of(tmp_path / "gone", "one", clock).take()
+        lease_of(Directory(tmp_path / "gone"), "one", clock).take()
     assert not (tmp_path / "gone").exists()
 
 
-def test_it_is_given_up_however_the_work_ends(root: Path, clock: Clock) -> None:
-    one = lease_of(root, "one", clock)
+async def test_it_is_given_up_however_the_work_ends(root: Path, clock: ManualClock) -> None:
+    one = lease_of(Directory(root), "one", clock)
 
     async def failing() -> None:
         async with one.held():
@@ -149,33 +145,34 @@ def test_it_is_given_up_however_the_work_ends(root: Path, clock: Clock) -> None:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(failing())
+        await failing()
     assert one.look() is None
 
 
-def test_it_beats_while_it_is_held_and_says_when_it_was_taken(root: Path, caplog: pytest.LogCaptureFixture) -> None:
-    registry = Registry(root)
+async def test_it_beats_while_it_is_held_and_says_when_it_was_taken(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = Registry(Directory(root))
 
     def usurp() -> None:
         (root / "leases" / ".2").mkdir()
         (root / "leases" / ".2" / "lease.json").write_text('{"number": 2, "holder": "two"}')
         (root / "leases" / ".2").rename(root / "leases" / "00000002")
 
-    async def long() -> None:
+    with caplog.at_level(logging.ERROR):
         async with Lease(registry, "one", seconds=0.03).held():
             await until(lambda: json.loads((root / "leases" / "00000001" / "lease.json").read_text())["beat"] >= 3)
             await asyncio.to_thread(usurp)
             await until(lambda: "was taken" in caplog.text)
-
-    with caplog.at_level(logging.ERROR):
-        asyncio.run(long())
     assert "was taken by another replica" in caplog.text
     assert Lease(registry, "three").look() == "two"
 
 
-def test_of_many_processes_only_one_holds_it_at_any_moment(begun: str, tmp_path: Path) -> None:
+def test_of_many_processes_only_one_holds_it_at_any_moment(store: Store, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    processes = [subprocess.Popen([sys.executable, "-c", RACE, begun, str(n), log], cwd=Path.cwd()) for n in range(4)]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", RACE, str(store), str(n), log], cwd=Path.cwd()) for n in range(4)
+    ]
     assert [process.wait(120) for process in processes] == [0] * 4
     lines = log.read_text().split()
     assert len(lines) >= 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import resource
@@ -16,6 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from s3fs import S3FileSystem
 
 from serve.activation.follow import Follower
+from serve.registry.object_store import store_at
 from serve.registry.registry import Registry
 from serve.registry.store import Directory
 from serve.settings import Settings
@@ -25,7 +25,7 @@ from taxonomy.checkpoint.manifest import Manifest, read_manifest, verify
 from taxonomy.errors import CallWrong, CheckpointInvalid, RegistryFailed
 from taxonomy.labels import CheckpointId
 from tests.support.checkpoints import PROMOTED, WEIGHTS, published, unpublished
-from tests.support.two_checkpoints import House
+from tests.support.two_checkpoints import TwoCheckpoints
 
 
 class Overwriting(MemoryFileSystem):  # type: ignore[misc]  # fsspec is untyped to us
@@ -46,7 +46,7 @@ def url(s3: str, tmp_path: Path) -> str:
 
 @pytest.fixture
 def registry(url: str, tmp_path: Path) -> Registry:
-    return Registry(url, cache=tmp_path / "cache")
+    return Registry(store_at(url, tmp_path / "cache"))
 
 
 def added(registry: Registry, folder: Path, seed: int = 1) -> Manifest:
@@ -67,7 +67,7 @@ def test_a_version_is_fetched_once_and_proven(registry: Registry, tmp_path: Path
 def test_what_the_manifest_gained_is_seen_by_who_has_fetched_it(registry: Registry, url: str, tmp_path: Path) -> None:
     published(unpublished(tmp_path / "a", 1))
     version = registry.add(tmp_path / "a", bundled_taxonomy(), "test").version
-    elsewhere = Registry(url, cache=tmp_path / "elsewhere")
+    elsewhere = Registry(store_at(url, tmp_path / "elsewhere"))
     assert read_manifest(elsewhere.folder(version)).decision is None
     published(tmp_path / "a", PROMOTED)
     registry.add(tmp_path / "a", bundled_taxonomy(), "test")
@@ -112,7 +112,7 @@ def test_a_place_without_a_registry_is_an_error_and_no_empty_one(registry: Regis
         registry.read()
     version = added(registry, tmp_path / "a").version
     assert registry.read().get(version)
-    bucket = Registry("s3://no-such-bucket/checkpoints")
+    bucket = Registry(store_at("s3://no-such-bucket/checkpoints", tmp_path / "cache"))
     with pytest.raises(RegistryFailed, match="no-such-bucket"):
         bucket.read()
 
@@ -122,7 +122,7 @@ def test_a_store_that_does_not_answer_is_named(registry: Registry, tmp_path: Pat
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         S3FileSystem.clear_instance_cache()
-        silent = Registry(f"{s3}/checkpoints", cache=tmp_path / "silent")
+        silent = Registry(store_at(f"{s3}/checkpoints", tmp_path / "silent"))
         with pytest.raises(RegistryFailed, match=f"registry {s3}/checkpoints: .*connect"):
             silent.read()
     S3FileSystem.clear_instance_cache()
@@ -131,25 +131,25 @@ def test_a_store_that_does_not_answer_is_named(registry: Registry, tmp_path: Pat
 
 def test_a_file_system_that_overwrites_is_refused(tmp_path: Path) -> None:
     fsspec.register_implementation("overwriting", Overwriting, clobber=True)
-    registry = Registry("overwriting://shop", cache=tmp_path / "cache")
+    registry = Registry(store_at("overwriting://shop", tmp_path / "cache"))
     with pytest.raises(RegistryFailed, match="are overwritten; take a directory"):
         added(registry, tmp_path / "a")
-    assert registry.read().versions == {}
+    assert registry.read().checkpoints == {}
 
 
 @pytest.mark.parametrize("place", ["nothing://shop", "adl://shop"])
-def test_a_url_that_nothing_here_reaches_is_a_wrong_call(place: str) -> None:
+def test_a_url_that_nothing_here_reaches_is_a_wrong_call(place: str, tmp_path: Path) -> None:
     with pytest.raises(CallWrong, match=f"registry {place}"):
-        Registry(place)
+        store_at(place, tmp_path)
 
 
 def test_a_file_url_is_a_directory(tmp_path: Path) -> None:
-    registry = Registry(f"file://{tmp_path}/registry")
+    registry = Registry(store_at(f"file://{tmp_path}/registry", tmp_path / "cache"))
     assert isinstance(registry.store, Directory)
     assert registry.folder(added(registry, tmp_path / "a").version).is_relative_to(tmp_path / "registry")
 
 
-def test_a_service_starts_and_swaps_and_others_follow(
+async def test_a_service_starts_and_swaps_and_others_follow(
     registry: Registry,
     made: tuple[Path, list[CheckpointId]],
     url: str,
@@ -165,8 +165,8 @@ def test_a_service_starts_and_swaps_and_others_follow(
         first = first_pair(settings.model_copy(update={"registry": url}))
     assert first.pair.checkpoint == names[0]
     assert f"fetching {names[0]} from {url}" in caplog.text
-    house = House(registry, settings, *names)
-    Registry(url).activate(names[1], names[0], "another replica")
-    asyncio.run(Follower(house.replica(), 10).look())
-    assert asyncio.run(house.ask())[0] == names[1]
+    two = TwoCheckpoints(registry, settings, *names)
+    Registry(registry.store).activate(names[1], names[0], "another replica")
+    await Follower(two.replica(), two.metrics.activations, 10).look()
+    assert (await two.ask())[0] == names[1]
     assert registry.read().active == names[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import resource
@@ -15,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from serve.registry.object_store import store_at
 from serve.registry.registry import Registry
-from serve.registry.versions import State
+from serve.registry.state import CheckpointState
+from serve.registry.store import Directory
 from serve.settings import Settings
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint.gate_record import Verdict
@@ -31,13 +32,13 @@ TAXONOMY = bundled_taxonomy()
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "registry")
+    return Registry(Directory(tmp_path / "registry"))
 
 
 @pytest.fixture
 def anywhere(place: str, tmp_path: Path) -> Registry:
     """A directory in one test, objects behind a URL in the next."""
-    return Registry(place, cache=tmp_path / "cache")
+    return Registry(store_at(place, tmp_path / "cache"))
 
 
 def added(registry: Registry, folder: Path, seed: int, gate: Verdict | None = None) -> Manifest:
@@ -46,7 +47,7 @@ def added(registry: Registry, folder: Path, seed: int, gate: Verdict | None = No
 
 
 def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "serve.commands.checkpoint", "checkpoint", *map(str, arguments)]
+    return [sys.executable, "-m", "route_feedback", "checkpoint", *map(str, arguments)]
 
 
 def leftovers(registry: Registry) -> list[Path]:
@@ -59,7 +60,7 @@ def test_a_version_is_a_copy_that_outlives_its_source(anywhere: Registry, tmp_pa
     folder = anywhere.folder(manifest.version)
     verify(folder, read_manifest(folder))
     assert anywhere.taxonomy(manifest.version) == TAXONOMY
-    assert anywhere.read().get(manifest.version).state is State.CANDIDATE
+    assert anywhere.read().get(manifest.version).state is CheckpointState.CANDIDATE
     assert not leftovers(anywhere)
 
 
@@ -67,7 +68,7 @@ def test_what_the_gate_promoted_has_passed(anywhere: Registry, tmp_path: Path) -
     promoted = added(anywhere, tmp_path / "a", 1, gate=PROMOTED)
     held = added(anywhere, tmp_path / "b", 2, gate=Verdict.HOLD)
     now = anywhere.read()
-    assert [now.get(m.version).state for m in (promoted, held)] == [State.PASSED, State.CANDIDATE]
+    assert [now.get(m.version).state for m in (promoted, held)] == [CheckpointState.PASSED, CheckpointState.CANDIDATE]
 
 
 def test_a_candidate_may_bring_its_gate_record_later_and_one_that_passed_no_longer_changes(
@@ -76,7 +77,7 @@ def test_a_candidate_may_bring_its_gate_record_later_and_one_that_passed_no_long
     version = added(anywhere, tmp_path / "a", 1).version
     published(tmp_path / "a", gate=PROMOTED)
     anywhere.add(tmp_path / "a", TAXONOMY, "test")
-    assert anywhere.read().get(version).state is State.PASSED
+    assert anywhere.read().get(version).state is CheckpointState.PASSED
     decision = anywhere.manifest(version).decision
     assert decision
     assert decision.verdict is PROMOTED
@@ -103,13 +104,15 @@ def test_what_is_not_whole_or_for_another_taxonomy_does_not_come_in(anywhere: Re
     assert not anywhere.store.exists()
 
 
-def test_without_gate_or_fingerprint_it_may_not_serve(anywhere: Registry, tmp_path: Path, settings: Settings) -> None:
+async def test_without_gate_or_fingerprint_it_may_not_serve(
+    anywhere: Registry, tmp_path: Path, settings: Settings
+) -> None:
     bare = added(anywhere, tmp_path / "a", 1)
     with pytest.raises(ActivationRefused, match="no gate record"):
         anywhere.may_serve(bare.version)
     with pytest.raises(ActivationRefused, match="no fingerprint"):
         anywhere.may_serve(bare.version, without_gate="Ada")
-    asyncio.run(proven(unpublished(tmp_path / "b", 2), settings, gate=Verdict.REJECT))
+    await proven(unpublished(tmp_path / "b", 2), settings, gate=Verdict.REJECT)
     rejected = anywhere.add(tmp_path / "b", TAXONOMY, "test")
     with pytest.raises(ActivationRefused, match=r"verdict on .* is reject, not promote"):
         anywhere.may_serve(rejected.version)
@@ -117,7 +120,7 @@ def test_without_gate_or_fingerprint_it_may_not_serve(anywhere: Registry, tmp_pa
 
 
 def test_with_a_key_the_gates_record_must_be_signed_with_it(tmp_path: Path) -> None:
-    signing = Registry(tmp_path / "registry", gate_key="of the gate")
+    signing = Registry(Directory(tmp_path / "registry"), gate_key="of the gate")
     manifest = published(unpublished(tmp_path / "a", 1), PROMOTED)
     assert manifest.decision
     assert "not signed with this service's key" in signing.gate_fault(manifest)
@@ -181,19 +184,22 @@ def test_processes_that_race_lose_nothing(anywhere: Registry, tmp_path: Path) ->
     ]
     assert [(process.wait(120), process.communicate()[1]) for process in adding] == [(0, b"")] * 6
     now = anywhere.read()
-    assert set(now.versions) == {manifest.version for manifest in manifests}
+    assert set(now.checkpoints) == {manifest.version for manifest in manifests}
     for manifest in manifests:
         verify(anywhere.folder(manifest.version), manifest)
     program = (
-        "import sys; from serve.registry import Registry; from taxonomy.errors import *\n"
-        "registry = Registry(sys.argv[1]); done = 0\n"
+        "import sys; from pathlib import Path; from serve.registry.object_store import store_at\n"
+        "from serve.registry.registry import Registry; from taxonomy.errors import *\n"
+        "registry = Registry(store_at(sys.argv[1], Path(sys.argv[3]))); done = 0\n"
         "while done < 4:\n"
         "    try: registry.activate(sys.argv[2], registry.read().active, sys.argv[2])\n"
         "    except ActivationRefused: continue\n"
         "    done += 1\n"
     )
     racing = [
-        subprocess.Popen([sys.executable, "-c", program, str(anywhere.store), manifest.version])
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(anywhere.store), manifest.version, str(tmp_path / "cache")]
+        )
         for manifest in manifests
     ]
     assert [process.wait(120) for process in racing] == [0] * 5
@@ -217,7 +223,7 @@ def test_kill_9_in_the_middle_leaves_whole_versions_or_none(registry: Registry, 
         process.send_signal(signal.SIGKILL)
         process.wait()
         caught += not registry.folder(manifest.version).exists()
-        assert manifest.version not in registry.read().versions or registry.folder(manifest.version).exists()
+        assert manifest.version not in registry.read().checkpoints or registry.folder(manifest.version).exists()
         for unfinished in root_of(registry).glob("versions/.*"):
             shutil.rmtree(unfinished)
         if registry.folder(manifest.version).exists():
@@ -234,7 +240,7 @@ def test_a_version_whose_entry_was_never_written_is_completed_by_adding_it_again
     """What kill -9 leaves between the two renames."""
     manifest = added(registry, tmp_path / "a", 1)
     shutil.rmtree(root_of(registry) / "journal")
-    assert registry.read().versions == {}
+    assert registry.read().checkpoints == {}
     registry.add(tmp_path / "a", TAXONOMY, "test")
     assert registry.read().get(manifest.version)
 
@@ -256,7 +262,7 @@ def test_a_full_disk_leaves_no_half_version_and_says_so(registry: Registry, tmp_
     assert "File too large" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not leftovers(registry)
-    assert registry.read().versions == {}
+    assert registry.read().checkpoints == {}
     assert registry.add(folder, TAXONOMY, "test") == manifest
 
 
@@ -268,7 +274,7 @@ def test_a_manifest_is_replaced_whole_while_others_read_it(registry: Registry, t
     assert [file.name for file in folder.glob("*manifest*")] == [MANIFEST]
 
 
-def test_the_commands_speak_json(registry: Registry, tmp_path: Path, settings: Settings) -> None:
+async def test_the_commands_speak_json(registry: Registry, tmp_path: Path, settings: Settings) -> None:
     def asked(*arguments: str) -> tuple[int, dict[str, object], str]:
         done = subprocess.run(
             command(*arguments, "--registry", str(registry.store), "--json"),
@@ -278,8 +284,8 @@ def test_the_commands_speak_json(registry: Registry, tmp_path: Path, settings: S
         )
         return done.returncode, json.loads(done.stdout or "{}"), done.stderr
 
-    one = asyncio.run(proven(unpublished(tmp_path / "1", 1), settings)).version
-    two = asyncio.run(proven(unpublished(tmp_path / "2", 2), settings, gate=None)).version
+    one = (await proven(unpublished(tmp_path / "1", 1), settings)).version
+    two = (await proven(unpublished(tmp_path / "2", 2), settings, gate=None)).version
     assert asked("add", str(tmp_path / "1"))[1] == {"checkpoint": one, "state": "passed", "gate": "passed"}
     assert asked("add", str(tmp_path / "2"))[1]["state"] == "candidate"
     assert asked("activate", one)[1] == {"active": one}

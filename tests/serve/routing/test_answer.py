@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import random
 from dataclasses import replace
@@ -17,14 +16,15 @@ from serve.routing.answer import answer_of
 from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import load_settings
+from serve.start import limits_of
 from taxonomy.checkpoint.calibration import Calibration, Scale
 from taxonomy.errors import CommentInvalid, CommentTooLong, EngineFailed
 from taxonomy.language.answer import Part
 from taxonomy.language.chunks import chunks
-from taxonomy.language.compiled import chunk_tokens, spelt
+from taxonomy.language.compiled import chunk_tokens, tokenized_answer
 from tests.support.strategies import comment
 
-LIMITS = load_settings({})
+LIMITS = limits_of(load_settings({}))
 TEXT = "I bought it in May. The picture is blurry, it came late."
 
 
@@ -35,7 +35,7 @@ def task_of(pair: Pair, comment: str) -> Task:
 
 def decoded_of(pair: Pair, comment: str, parts: list[Part], logprob: float = -0.5) -> Decoded:
     """An answer in which every decision has one log-probability."""
-    tokens, decisions = spelt(chunks(comment), parts, pair.automaton, pair.tokens)
+    tokens, decisions = tokenized_answer(chunks(comment), parts, pair.automaton, pair.tokens)
     return Decoded(tuple(tokens[d.at] for d in decisions), (logprob,) * len(decisions))
 
 
@@ -94,15 +94,15 @@ def test_what_is_no_answer_to_the_comment_is_an_engine_failure(pair: Pair, spoil
 
 @given(comment=comment, seed=st.integers(0, 10_000))
 @settings(max_examples=60, deadline=None)
-def test_whatever_an_engine_chooses_lays_end_to_end(pair: Pair, comment: str, seed: int) -> None:
+async def test_whatever_an_engine_chooses_lays_end_to_end(pair: Pair, comment: str, seed: int) -> None:
     rng = random.Random(seed)
     engine = ScriptedEngine(pair.automaton, lambda allowed: (rng.choice(allowed), -rng.random()))
     router = Router(pair, engine, LIMITS, context=32_768)
     if not comment.strip():
         with pytest.raises(CommentInvalid):
-            asyncio.run(router.route(comment))
+            await router.route(comment)
         return
-    answer = asyncio.run(router.route(comment))
+    answer = await router.route(comment)
     spans = sorted(
         [(s.start, s.end, s.part.content) for s in answer.segments]
         + [(r.start, r.end, r.content) for r in answer.residue]
@@ -114,28 +114,28 @@ def test_whatever_an_engine_chooses_lays_end_to_end(pair: Pair, comment: str, se
 
 @given(comment=comment.filter(lambda text: bool(text.strip())), seed=st.integers(0, 10_000))
 @settings(max_examples=40, deadline=None)
-def test_no_answer_is_longer_than_what_was_set_aside_for_it(pair: Pair, comment: str, seed: int) -> None:
+async def test_no_answer_is_longer_than_what_was_set_aside_for_it(pair: Pair, comment: str, seed: int) -> None:
     rng = random.Random(seed)
     lengths: list[int] = []
 
     class Measuring(ScriptedEngine):
         async def decode(self, task: Task) -> Decoded:
             decoded = await super().decode(task)
-            walk = pair.automaton.walk(task.spelt)
+            walk = pair.automaton.walk(task.chunk_tokens)
             lengths.append(len(walk.forced) + sum(1 + len(walk.decide(token)) for token in decoded.tokens))
             return decoded
 
     engine = Measuring(pair.automaton, lambda allowed: (rng.choice(allowed), 0.0))
     router = Router(pair, engine, LIMITS, context=32_768)
-    asyncio.run(router.route(comment))
-    longest = sum(map(len, router.task(comment).spelt)) + len(chunks(comment)) * pair.automaton.longest_closing
+    await router.route(comment)
+    longest = sum(map(len, router.task(comment).chunk_tokens)) + len(chunks(comment)) * pair.automaton.longest_closing
     assert lengths[0] <= longest
 
 
-def test_a_comment_that_cannot_fit_is_refused_with_the_limit(pair: Pair, scripted: ScriptedEngine) -> None:
+async def test_a_comment_that_cannot_fit_is_refused_with_the_limit(pair: Pair, scripted: ScriptedEngine) -> None:
     router = Router(pair, scripted, LIMITS, context=200)
     with pytest.raises(CommentTooLong, match="the limit is 200"):
-        asyncio.run(router.route(TEXT * 10))
+        await router.route(TEXT * 10)
 
 
 def test_a_calibrated_checkpoint_answers_with_calibrated_probabilities_and_its_own_threshold(pair: Pair) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from serve.routing.pair import Pair, pair_of
+from serve.routing.loading import pair_of
+from serve.routing.pair import Pair
 from taxonomy.errors import CheckpointInvalid
 from taxonomy.tree import Leaf, taxonomy_of
 from tests.support.tokenizers import tokenizer_of_kind

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -13,7 +16,7 @@ from fastapi.testclient import TestClient
 
 from serve.engine.protocol import Decoded, ScriptedEngine
 from serve.routing.pair import Pair
-from serve.telemetry.logs import JsonLines, TextLines
+from serve.telemetry.logs import Form, configure, formatter
 from tests.serve.telemetry.test_metrics import Failing, app_with
 
 TEXT = "Zebrafish 4711 came late."
@@ -24,7 +27,7 @@ def lines() -> Iterator[StringIO]:
     """Everything that is logged, as JSON lines."""
     written = StringIO()
     handler = logging.StreamHandler(written)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(formatter("json"))
     root, serve = logging.getLogger(), logging.getLogger("serve")
     root.addHandler(handler)
     before = serve.level
@@ -72,12 +75,12 @@ def test_an_unexpected_error_says_where_it_happened(pair: Pair, lines: StringIO)
     assert "test_metrics.py" in line["exception"]
 
 
-@pytest.mark.parametrize("form", [TextLines(), JsonLines()])
-def test_an_error_behind_another_is_named_without_its_words(form: logging.Formatter) -> None:
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_error_behind_another_is_named_without_its_words(form: Form) -> None:
     error = KeyError(TEXT)
     error.__cause__ = ValueError(TEXT)
     record = logging.makeLogRecord({"msg": "failed", "exc_info": (KeyError, error, None)})
-    line = form.format(record)
+    line = formatter(form).format(record)
     assert "KeyError at" in line
     assert "ValueError at" in line
     assert TEXT not in line
@@ -94,3 +97,40 @@ def test_the_client_is_told_the_id_that_the_log_has(pair: Pair, lines: StringIO)
     with app_with(pair, Failing(Decoded((), ())))[0] as client:
         problem = client.post("/v1/route", json={"comment": TEXT}).json()
     assert {line["request_id"] for line in parsed(lines)} == {problem["request_id"]}
+
+
+@pytest.fixture
+def unconfigured() -> Iterator[None]:
+    """Logging as it was before the test."""
+    root, serve = logging.getLogger(), logging.getLogger("serve")
+    before = [*root.handlers], root.level, serve.level
+    yield
+    root.handlers[:], root.level = before[:2]
+    serve.setLevel(before[2])
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_lines_of_libraries_have_the_same_form_and_follow_the_same_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("json")
+    library = logging.getLogger("some.library")
+    library.info("of no interest")
+    library.error("failed on %d", 4, exc_info=ValueError(TEXT), extra={"color_message": "failed"})
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert list(line) == ["time", "level", "logger", "message", "exception"]
+    assert (line["level"], line["logger"], line["message"]) == ("error", "some.library", "failed on 4")
+    assert line["exception"].startswith("ValueError at")
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_a_person_at_a_terminal_is_told_of_what_is_wrong_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("text")
+    log = logging.getLogger("serve.test")
+    log.info("request ended", extra={"outcome": "answered"})
+    log.warning("the lease is not renewed: %s", "gone")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:]{8},\d{3} WARNING serve.test: the lease is not renewed: gone", line)
+
+
+def test_importing_configures_nothing() -> None:
+    code = "import logging, serve.telemetry.logs; print(logging.getLogger().handlers)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

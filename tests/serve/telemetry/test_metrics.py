@@ -15,25 +15,26 @@ from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from serve.engine.protocol import Decoded, Engine, ScriptedEngine, SinglePair, Task
-from serve.http.app import create_app
+from serve.engine.protocol import Decoded, Engine, ScriptedEngine, SingleModel, Task
 from serve.routing.active import Active
 from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import load_settings
+from serve.start import limits_of, metrics_on
 from serve.telemetry.answer_metrics import MOST_VALUES, OTHER
 from serve.telemetry.metrics import LATENCY_S, Metrics
-from serve.telemetry.outcomes import EXPECTED, outcome_of
+from serve.telemetry.outcomes import EXPECTED
 from taxonomy.errors import EngineFailed
 from taxonomy.labels import CheckpointId
 from taxonomy.tree import Leaf, Taxonomy
+from tests.support.apps import app_on
 
 TEXT = "I bought it in May. The picture is blurry, it came late."
 Read = Callable[..., float]
 NAME = "route_feedback_"
 
 
-class Failing(SinglePair):
+class Failing(SingleModel):
     """An engine that ends every comment with what it was given."""
 
     def __init__(self, end: Decoded | Exception) -> None:
@@ -47,9 +48,9 @@ class Failing(SinglePair):
 
 
 def app_with(pair: Pair, engine: Engine, **settings: Any) -> tuple[TestClient, Metrics]:
-    metrics = Metrics(CollectorRegistry())
-    router = Router(pair, engine, load_settings({}, **settings), 32_768, metrics)
-    return TestClient(create_app(Active(router)), raise_server_exceptions=False), metrics
+    metrics = metrics_on(CollectorRegistry()).answers
+    router = Router(pair, engine, limits_of(load_settings({}, **settings)), 32_768, metrics)
+    return TestClient(app_on(router, metrics), raise_server_exceptions=False), metrics
 
 
 def value(client: TestClient, name: str, **labels: str) -> float:
@@ -94,7 +95,7 @@ def test_decided_and_forced_tokens_are_those_of_the_answer(pair: Pair) -> None:
     class Counting(ScriptedEngine):
         async def decode(self, task: Task) -> Decoded:
             decoded = await super().decode(task)
-            walk = pair.automaton.walk(task.spelt)
+            walk = pair.automaton.walk(task.chunk_tokens)
             forced = len(walk.forced) + sum(len(walk.decide(token)) for token in decoded.tokens)
             lengths.append((len(decoded.tokens), forced))
             return decoded
@@ -118,7 +119,7 @@ def test_every_stage_is_timed_and_together_they_are_no_longer_than_the_request(f
 
 
 def test_all_outcomes_and_the_violations_stand_at_zero_before_the_first_request(fresh: TestClient) -> None:
-    for outcome in map(outcome_of, EXPECTED):
+    for outcome in EXPECTED:
         assert value(fresh, "requests_total", outcome=outcome.outcome, status=str(outcome.status)) == 0
     assert value(fresh, "violations_total") == 0
     assert value(fresh, "latency_seconds_count") == 0
@@ -169,7 +170,7 @@ def test_a_failing_engine_is_counted_and_a_violation_twice(
         assert value(client, "stage_seconds_count", stage="queue") == 1
 
 
-def test_the_queue_is_seen_while_comments_wait_and_empty_after(pair: Pair) -> None:
+async def test_the_queue_is_seen_while_comments_wait_and_empty_after(pair: Pair) -> None:
     gate = asyncio.Event()
 
     class Gated(ScriptedEngine):
@@ -177,22 +178,21 @@ def test_the_queue_is_seen_while_comments_wait_and_empty_after(pair: Pair) -> No
             await gate.wait()
             return await super().decode(task)
 
-    async def test() -> None:
-        metrics = Metrics(CollectorRegistry())
-        engine = Gated(pair.automaton, lambda allowed: (allowed[0], 0.0))
-        router = Router(pair, engine, load_settings({}, max_num_seqs=2, max_waiting=7), 32_768, metrics)
-        Active(router)
-        seen: Read = metrics.registry.get_sample_value  # type: ignore[assignment]
-        asked = [asyncio.create_task(router.route(TEXT)) for _ in range(5)]
+    metrics = Metrics(CollectorRegistry())
+    engine = Gated(pair.automaton, lambda allowed: (allowed[0], 0.0))
+    limits = limits_of(load_settings({}, max_num_seqs=2, max_waiting=7))
+    router = Router(pair, engine, limits, 32_768, metrics)
+    Active(router, metrics)
+    seen: Read = metrics.registry.get_sample_value  # type: ignore[assignment]
+    asked = [asyncio.create_task(router.route(TEXT)) for _ in range(5)]
+    async with asyncio.timeout(30):
         while router.admission.waiting < 3:  # noqa: ASYNC110 (the queue offers no event)
             await asyncio.sleep(0)
-        assert [seen(NAME + n) for n in ("queue_waiting", "turns_held", "queue_limit", "turns_limit")] == [3, 2, 7, 2]
-        gate.set()
-        await asyncio.gather(*asked)
-        assert [seen(NAME + n) for n in ("queue_waiting", "turns_held")] == [0, 0]
-        assert seen(NAME + "queue_expected_seconds") == 0
-
-    asyncio.run(asyncio.wait_for(test(), 30))
+    assert [seen(NAME + n) for n in ("queue_waiting", "turns_held", "queue_limit", "turns_limit")] == [3, 2, 7, 2]
+    gate.set()
+    await asyncio.gather(*asked)
+    assert [seen(NAME + n) for n in ("queue_waiting", "turns_held")] == [0, 0]
+    assert seen(NAME + "queue_expected_seconds") == 0
 
 
 def test_a_wait_that_ends_at_the_deadline_is_timed_too(pair: Pair) -> None:
@@ -218,7 +218,8 @@ def test_the_active_pair_is_named_with_what_its_compilation_took(fresh: TestClie
 def test_another_pair_replaces_the_first_one(pair: Pair, scripted_router: Router) -> None:
     metrics = Metrics(CollectorRegistry())
     metrics.serving(pair, scripted_router.admission)
-    metrics.serving(replace(pair, checkpoint=CheckpointId("ck_other")), scripted_router.admission)
+    other = replace(pair, model=replace(pair.model, checkpoint=CheckpointId("ck_other")))
+    metrics.serving(other, scripted_router.admission)
     families = {family.name: family for family in metrics.registry.collect()}
     assert [s.labels["checkpoint"] for s in families[NAME + "pair"].samples] == ["ck_other"]
 

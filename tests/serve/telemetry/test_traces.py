@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.server
 import json
 import logging
@@ -22,18 +21,20 @@ from prometheus_client import CollectorRegistry
 from serve.activation.activation import ActivationRequest
 from serve.activation.phases import Phase
 from serve.engine.protocol import Decoded, Engine, ScriptedEngine
-from serve.http.app import create_app
-from serve.routing.active import Active
+from serve.engine.trace_headers import trace_headers
+from serve.routing.observer import STAGES
 from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import load_settings
-from serve.telemetry.logs import JsonLines
-from serve.telemetry.metrics import STAGES, Metrics
-from serve.telemetry.traces import NAME, NO_TRACER, sent, tracing, wanted
+from serve.start import limits_of
+from serve.telemetry.logs import formatter
+from serve.telemetry.metrics import Metrics
+from serve.telemetry.traces import NAME, NO_TRACER, is_asked_for, tracing
 from taxonomy.errors import CallWrong, CheckpointInvalid
 from tests.serve.telemetry.test_metrics import Failing
+from tests.support.apps import app_on
 from tests.support.checkpoints import WEIGHTS, root_of
-from tests.support.two_checkpoints import House
+from tests.support.two_checkpoints import TwoCheckpoints
 
 TEXT = "Zebrafish 4711 came late."
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -86,8 +87,9 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 def traced(pair: Pair, engine: Engine) -> Iterator[TestClient]:
     """The app as the service runs it; when it ends all spans have been sent."""
     with tracing(os.environ) as tracer:
-        router = Router(pair, engine, load_settings({}), 32_768, Metrics(CollectorRegistry(), tracer))
-        with TestClient(create_app(Active(router)), raise_server_exceptions=False) as client:
+        metrics = Metrics(CollectorRegistry(), tracer)
+        router = Router(pair, engine, limits_of(load_settings({})), 32_768, metrics)
+        with TestClient(app_on(router, metrics), raise_server_exceptions=False) as client:
             yield client
 
 
@@ -112,24 +114,24 @@ def test_a_request_is_one_tree_of_spans_from_http_to_the_engine(
     assert attributes(collector.resources[0].resource)["service.name"] == NAME
 
 
-def test_an_activation_is_a_tree_of_its_phases(house: House, collector: Collector) -> None:
+async def test_an_activation_is_a_tree_of_its_phases(two: TwoCheckpoints, collector: Collector) -> None:
     with tracing(os.environ) as tracer:
-        house.swap._tracer = tracer
-        asyncio.run(house.swap.activate(ActivationRequest(house.two, "ada")))
+        two.activator._tracer = tracer
+        await two.activator.activate(ActivationRequest(two.second, "ada"))
     spans = collector.spans
     root = spans.pop("activation")
-    assert attributes(root) == {"route_feedback.checkpoint": house.two, "route_feedback.outcome": "active"}
+    assert attributes(root) == {"route_feedback.checkpoint": two.second, "route_feedback.outcome": "active"}
     phases = sorted(spans.values(), key=lambda span: span.start_time_unix_nano)
-    assert [span.name for span in phases] == [phase for phase in house.phases if phase is not Phase.IDLE]
+    assert [span.name for span in phases] == [phase for phase in two.phases if phase is not Phase.IDLE]
     assert {span.parent_span_id for span in phases} == {root.span_id}
 
 
-def test_an_activation_that_fails_says_where(house: House, collector: Collector) -> None:
-    (root_of(house.registry) / "versions" / house.two / WEIGHTS).write_bytes(b"")
+async def test_an_activation_that_fails_says_where(two: TwoCheckpoints, collector: Collector) -> None:
+    (root_of(two.registry) / "versions" / two.second / WEIGHTS).write_bytes(b"")
     with tracing(os.environ) as tracer:
-        house.swap._tracer = tracer
+        two.activator._tracer = tracer
         with pytest.raises(CheckpointInvalid):
-            asyncio.run(house.swap.activate(ActivationRequest(house.two, "ada")))
+            await two.activator.activate(ActivationRequest(two.second, "ada"))
     spans = collector.spans
     assert attributes(spans["activation"])["route_feedback.outcome"] == "failed"
     assert {name for name, span in spans.items() if span.status.code == ERROR} == {"activation", "checking"}
@@ -169,8 +171,8 @@ def test_the_latency_leads_to_the_trace(pair: Pair, scripted: ScriptedEngine, co
 def test_lines_of_the_log_name_the_trace(pair: Pair, scripted: ScriptedEngine, collector: Collector) -> None:
     written = StringIO()
     handler = logging.StreamHandler(written)
-    handler.setFormatter(JsonLines())
-    log = logging.getLogger("serve.telemetry.outcomes")
+    handler.setFormatter(formatter("json"))
+    log = logging.getLogger("serve.http.watched")
     log.addHandler(handler)
     before = log.level
     log.setLevel(logging.INFO)
@@ -209,10 +211,11 @@ def test_the_service_failing_is_an_error_and_the_client_being_wrong_is_none(pair
 
 
 def test_what_the_engine_is_asked_can_carry_the_trace_on(collector: Collector) -> None:
-    assert sent() is None
+    assert trace_headers() is None
     with tracing(os.environ) as tracer, tracer.start_as_current_span("a") as span:
         context = span.get_span_context()
-        assert sent() == {"traceparent": f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"}
+        parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+        assert trace_headers() == {"traceparent": parent}
     assert collector.spans
 
 
@@ -226,7 +229,7 @@ def test_a_collector_that_is_gone_costs_no_answer(
 
 
 @pytest.mark.parametrize(
-    ("environment", "is_wanted"),
+    ("environment", "expected"),
     [
         ({}, False),
         ({"OTEL_SERVICE_NAME": "a"}, False),
@@ -237,8 +240,8 @@ def test_a_collector_that_is_gone_costs_no_answer(
         ({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://a:4318"}, False),
     ],
 )
-def test_spans_go_out_only_where_the_variables_say_to(environment: dict[str, str], is_wanted: bool) -> None:  # noqa: FBT001 (a case)
-    assert wanted(environment) is is_wanted
+def test_spans_go_out_only_where_the_variables_say_to(environment: dict[str, str], expected: bool) -> None:  # noqa: FBT001 (a case)
+    assert is_asked_for(environment) is expected
 
 
 def test_without_the_variables_there_is_no_tracer() -> None:
@@ -256,4 +259,4 @@ def test_without_the_variables_there_is_no_tracer() -> None:
 )
 def test_what_is_asked_for_and_not_built_is_refused(environment: dict[str, str]) -> None:
     with pytest.raises(CallWrong, match="OTEL_"):
-        wanted(environment)
+        is_asked_for(environment)

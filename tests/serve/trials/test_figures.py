@@ -7,7 +7,8 @@ from prometheus_client import CollectorRegistry
 
 from serve.routing.answer import Answer, Routed
 from serve.telemetry.trial_metrics import TrialMetrics
-from serve.trials.figures import Figures, Tally
+from serve.trials.agreement import COMPARED
+from serve.trials.figures import StageCounts, TrialFigures
 from taxonomy.language.answer import Part
 from taxonomy.tree import Leaf
 
@@ -22,13 +23,13 @@ def answer(teams: str, sure: float = 0.5) -> Answer:
     return Answer(tuple(segments), (), 0, 0, engine_s=len(teams))
 
 
-def figures(active: list[str], candidate: list[str]) -> Figures:
-    tally = Tally("canary", 0.5, TrialMetrics(CollectorRegistry()))
+def figures(active: list[str], candidate: list[str]) -> TrialFigures:
+    counts = StageCounts("canary", 0.5, TrialMetrics(CollectorRegistry(), COMPARED))
     for teams in active:
-        tally.answered("active", answer(teams))
+        counts.answered("active", answer(teams))
     for teams in candidate:
-        tally.answered("candidate", answer(teams, sure=0.9))
-    return tally.figures()
+        counts.answered("candidate", answer(teams, sure=0.9))
+    return counts.figures()
 
 
 @pytest.mark.parametrize(

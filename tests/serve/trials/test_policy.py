@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from serve.trials.figures import ArmFigures, Figures
+from serve.trials.figures import ArmFigures, TrialFigures
 from serve.trials.golden import GoldenFigures
-from serve.trials.policy import USUAL, Policy, judged, read_rules, worst
+from serve.trials.policy import DEFAULT_RULES, TrialPolicy, judged, read_rules, worst
 from taxonomy.checkpoint.gate_record import Verdict
 from taxonomy.errors import CallWrong, DataInvalid
 
@@ -22,24 +22,26 @@ def arm(requests: int = 1000, errors: int = 0, violations: int = 0) -> ArmFigure
     )
 
 
-def stage(**changed: Any) -> Figures:
+def stage(**changed: Any) -> TrialFigures:
     usual = {"mode": "canary", "share": 0.1, "began": "2026-01-01T00:00:00+00:00", "active": arm(), "candidate": arm()}
     usual |= {"dropped": 0, "disagreement": {}, "team_shift": 0.01, "latency_ratio": 1.0}
-    return Figures.model_validate(usual | changed)
+    return TrialFigures.model_validate(usual | changed)
 
 
-def verdict_on(figures: Figures, policy: Policy, *earlier: Figures, golden: GoldenFigures | None = None) -> Verdict:
+def verdict_on(
+    figures: TrialFigures, policy: TrialPolicy, *earlier: TrialFigures, golden: GoldenFigures | None = None
+) -> Verdict:
     return worst(judged([*earlier, figures], golden, policy))
 
 
 def test_what_fails_nothing_on_enough_requests_is_promoted() -> None:
-    assert verdict_on(stage(), Policy()) is Verdict.PROMOTE
+    assert verdict_on(stage(), TrialPolicy()) is Verdict.PROMOTE
 
 
 def test_before_there_are_enough_requests_nothing_is_decided() -> None:
     slow = stage(candidate=arm(requests=499), latency_ratio=9.0)
-    assert verdict_on(slow, Policy()) is Verdict.HOLD
-    assert verdict_on(stage(latency_ratio=9.0), Policy()) is Verdict.REJECT
+    assert verdict_on(slow, TrialPolicy()) is Verdict.HOLD
+    assert verdict_on(stage(latency_ratio=9.0), TrialPolicy()) is Verdict.REJECT
 
 
 @pytest.mark.parametrize(
@@ -54,16 +56,16 @@ def test_before_there_are_enough_requests_nothing_is_decided() -> None:
 )
 def test_faults_that_cannot_be_made_good_reject_at_once(candidate: ArmFigures, verdict: Verdict) -> None:
     """Of 500 requests 1% is 5: the sixth error is one too many, whatever comes after it."""
-    assert verdict_on(stage(candidate=candidate), Policy()) is verdict
+    assert verdict_on(stage(candidate=candidate), TrialPolicy()) is verdict
 
 
 def test_a_fault_of_both_pairs_is_not_held_against_the_candidate() -> None:
-    assert verdict_on(stage(active=arm(errors=100), candidate=arm(errors=105)), Policy()) is Verdict.PROMOTE
-    assert verdict_on(stage(active=arm(errors=100), candidate=arm(errors=115)), Policy()) is Verdict.REJECT
+    assert verdict_on(stage(active=arm(errors=100), candidate=arm(errors=105)), TrialPolicy()) is Verdict.PROMOTE
+    assert verdict_on(stage(active=arm(errors=100), candidate=arm(errors=115)), TrialPolicy()) is Verdict.REJECT
 
 
 def test_disagreement_is_judged_on_the_last_shadow() -> None:
-    policy = Policy(disagreement={"L1": 0.1})
+    policy = TrialPolicy(disagreement={"L1": 0.1})
     near, far = (stage(mode="shadow", disagreement={"L1": share}) for share in (0.1, 0.11))
     assert verdict_on(stage(), policy) is Verdict.HOLD
     assert verdict_on(stage(), policy, far, near) is Verdict.PROMOTE
@@ -71,21 +73,21 @@ def test_disagreement_is_judged_on_the_last_shadow() -> None:
 
 
 def test_a_shift_of_the_teams_is_judged_where_it_is_asked_for() -> None:
-    assert verdict_on(stage(team_shift=0.4), Policy()) is Verdict.PROMOTE
-    assert verdict_on(stage(team_shift=0.4), Policy(team_shift=0.3)) is Verdict.REJECT
-    assert verdict_on(stage(team_shift=None), Policy(team_shift=0.3)) is Verdict.HOLD
+    assert verdict_on(stage(team_shift=0.4), TrialPolicy()) is Verdict.PROMOTE
+    assert verdict_on(stage(team_shift=0.4), TrialPolicy(team_shift=0.3)) is Verdict.REJECT
+    assert verdict_on(stage(team_shift=None), TrialPolicy(team_shift=0.3)) is Verdict.HOLD
 
 
 def test_the_golden_comments_may_not_be_labelled_worse() -> None:
     better, worse = (GoldenFigures(comments=9, active=0.8, candidate=share) for share in (0.8, 0.79))
-    assert verdict_on(stage(), Policy(), golden=better) is Verdict.PROMOTE
-    assert verdict_on(stage(), Policy(), golden=worse) is Verdict.REJECT
-    assert verdict_on(stage(), Policy(golden_loss=0.02), golden=worse) is Verdict.PROMOTE
+    assert verdict_on(stage(), TrialPolicy(), golden=better) is Verdict.PROMOTE
+    assert verdict_on(stage(), TrialPolicy(), golden=worse) is Verdict.REJECT
+    assert verdict_on(stage(), TrialPolicy(golden_loss=0.02), golden=worse) is Verdict.PROMOTE
 
 
 def test_without_a_file_candidates_are_taken_back_and_never_promoted_unasked() -> None:
-    assert read_rules(None) is USUAL
-    assert (USUAL.policy.rolls_back, USUAL.policy.promotes) == (True, False)
+    assert read_rules(None) is DEFAULT_RULES
+    assert (DEFAULT_RULES.policy.rolls_back, DEFAULT_RULES.policy.promotes) == (True, False)
 
 
 def test_the_golden_file_lies_beside_the_policys(tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_the_golden_file_lies_beside_the_policys(tmp_path: Path) -> None:
         ("disagreement: {L9: 0.1}", "disagreement.L9"),
         ("golden: none.jsonl", "none.jsonl"),
         ("golden: empty.jsonl", "holds no comment"),
-        ("- a", "the file"),
+        ("- a", "holds no keys with values"),
         ("{", "policy.yaml"),
     ],
 )

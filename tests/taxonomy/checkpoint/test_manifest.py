@@ -13,12 +13,12 @@ from taxonomy.checkpoint.manifest import (
     Contents,
     Manifest,
     check_pair,
+    checkpoint_id,
     hashes,
     publish,
     publish_whole,
     read_manifest,
     verify,
-    version_of,
 )
 from taxonomy.errors import CallWrong, CheckpointInvalid
 from taxonomy.language.prompt import PROMPT_VERSION, PromptStyle
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 def manifest_of(folder: Path, **changed: str) -> Manifest:
     files = hashes(folder)
     fields = {
-        "version": version_of(files),
+        "version": checkpoint_id(files),
         "files": files,
         "taxonomy": TAXONOMY.version,
         "prompt": PROMPT_VERSION,
@@ -141,7 +141,7 @@ def test_a_checkpoint_appears_with_its_manifest_or_not_at_all(folder: Path, tmp_
     (killed / "weights").write_bytes(b"half")
     manifest = publish_whole(out, save, describe)
     verify(out, manifest)
-    assert manifest.version == version_of(hashes(out))
+    assert manifest.version == checkpoint_id(hashes(out))
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     with pytest.raises(CallWrong, match="is not empty"):
         publish_whole(out, save, lambda contents: bundled.model_copy(update=contents._asdict()))

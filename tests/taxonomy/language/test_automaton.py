@@ -19,7 +19,7 @@ from taxonomy.labels import EMOTIONS
 from taxonomy.language.answer import Part
 from taxonomy.language.automaton import Automaton
 from taxonomy.language.chunks import chunks
-from taxonomy.language.compiled import cached, chunk_tokens, compiled, spelt
+from taxonomy.language.compiled import cached, chunk_tokens, compiled, tokenized_answer
 from taxonomy.language.grammar import grammar, label_rules
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Leaf, Taxonomy, taxonomy_of
@@ -40,7 +40,7 @@ def test_every_answer_is_walked_and_read_back(kind: str, data: st.DataObject, co
     tokens = Tokens(tokenizer_of_kind(kind))
     automaton = compiled(taxonomy, tokens)
     parts = data.draw(answers(comment, taxonomy))
-    answer = spelt(chunks(comment), parts, automaton, tokens)
+    answer = tokenized_answer(chunks(comment), parts, automaton, tokens)
     assert answer.tokens[-1] == tokens.eos
     walk = automaton.walk(chunk_tokens(chunks(comment), tokens))
     for decision in answer.decisions:
@@ -87,7 +87,9 @@ def test_greedy_is_what_masking_the_reference_grammar_gives(kind: str, comment: 
     """Among the tokens that the reference allows, those by which some answer goes on as training spells it."""
     tokens = Tokens(tokenizer_of_kind(kind))
     automaton = compiled(SMALL, tokens)
-    all_spelt = [spelt(chunks(comment), parts, automaton, tokens).tokens for parts in every_answer(comment, SMALL)]
+    every_tokenized = [
+        tokenized_answer(chunks(comment), parts, automaton, tokens).tokens for parts in every_answer(comment, SMALL)
+    ]
     tokenizer = from_tokenizer(tokens.tokenizer)
     text = grammar(chunks(comment), label_rules(SMALL)).definition
     for seed in range(12):
@@ -97,7 +99,7 @@ def test_greedy_is_what_masking_the_reference_grammar_gives(kind: str, comment: 
         made = list(walk.forced)
         assert matcher.try_consume_tokens(made) == len(made)
         while not walk.is_done:
-            canonical = {s[len(made)] for s in all_spelt if s[: len(made)] == made}
+            canonical = {s[len(made)] for s in every_tokenized if s[: len(made)] == made}
             assert canonical <= allowed_by(matcher, tokenizer.vocab_size)
             reference = max(canonical, key=lambda token: scores[token])
             assert max(walk.allowed, key=lambda token: scores[token]) == reference
@@ -105,7 +107,7 @@ def test_greedy_is_what_masking_the_reference_grammar_gives(kind: str, comment: 
             made += run
             text_run = run[:-1] if walk.is_done else run  # the reference ends where the text does
             assert matcher.try_consume_tokens(text_run) == len(text_run)
-        assert made in all_spelt
+        assert made in every_tokenized
         assert matcher.is_accepting()
 
 
@@ -137,10 +139,10 @@ def test_a_comment_without_chunks_has_no_answer() -> None:
         ([Part("It is late, ok.", ("Device", "Never"), "neutral")], "where a token is forced"),
     ],
 )
-def test_what_is_no_answer_is_not_spelt(parts: list[Part], said: str) -> None:
+def test_what_is_no_answer_has_no_tokens(parts: list[Part], said: str) -> None:
     tokens = Tokens(tokenizer_of_kind("bundled"))
     with pytest.raises(ValueError, match=said):
-        spelt(chunks("It is late, ok."), parts, compiled(SMALL, tokens), tokens)
+        tokenized_answer(chunks("It is late, ok."), parts, compiled(SMALL, tokens), tokens)
 
 
 @every_kind

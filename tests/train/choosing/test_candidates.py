@@ -18,13 +18,14 @@ from taxonomy.language.compiled import compiled
 from taxonomy.language.prompt import Prompt, PromptStyle
 from taxonomy.language.tokens import Tokens
 from tests.support.tokenizers import tokenizer_of_kind
-from train.choosing.average import Part, Tensors, combined
-from train.choosing.candidates import BASE, Candidate, Judge, candidates, choose, saved_steps
+from train.choosing.average import WeightedTensors, combined
+from train.choosing.candidates import BASE, Candidate, CandidateScorer, candidates, choose, saved_steps
 from train.choosing.validation import Validation
 from train.corpus.generator import Corpus, load_phrasebook
-from train.loop.saved import SavedWeights, put, read_weights, weights_of
+from train.loop.saved import SavedWeights, Tensors, put, read_weights, weights_of
 from train.loop.sft import fresh_model
 from train.recipe import Architecture, Choosing
+from train.report.choice import CandidateRecord, ChoiceRecord, Estimate, ValidationRecord
 
 CHOOSINGS = st.builds(
     Choosing, last=st.integers(1, 5), every=st.none() | st.integers(1, 9), alphas=st.sampled_from([[1.0], [0.5, 1.0]])
@@ -65,21 +66,21 @@ def test_a_run_that_is_too_short_for_its_averages_is_refused() -> None:
 
 def test_alpha_is_the_way_from_the_base_to_the_mean() -> None:
     weights = {BASE: tensors(1, 2), 4: tensors(3, -2), 8: tensors(5, 0)}
-    parts = (Part("", weights[step], share) for step, share in Candidate((4, 8), 0.25).shares.items())
+    parts = (WeightedTensors("", weights[step], share) for step, share in Candidate((4, 8), 0.25).shares.items())
     moved = combined(parts)
     assert moved["a"].item() == pytest.approx(1 + 0.25 * (4 - 1))
     assert moved["b"].item() == pytest.approx(2 + 0.25 * (-1 - 2))
-    last = combined(Part("", weights[step], share) for step, share in Candidate((8,)).shares.items())
+    last = combined(WeightedTensors("", weights[step], share) for step, share in Candidate((8,)).shares.items())
     assert torch.equal(last["a"], weights[8]["a"])
 
 
 def test_weights_of_another_shape_are_refused_by_name() -> None:
     with pytest.raises(CallWrong, match=r"step 8 has other tensors than base"):
-        combined([Part("base", tensors(1, 2), 0.5), Part("step 8", {"a": torch.zeros(2)}, 0.5)])
+        combined([WeightedTensors("base", tensors(1, 2), 0.5), WeightedTensors("step 8", {"a": torch.zeros(2)}, 0.5)])
 
 
 @pytest.fixture(scope="module")
-def judge() -> Judge:
+def scorer() -> CandidateScorer:
     """A fresh model that knows nothing, and very little to score it on."""
     tokenizer = tokenizer_of_kind("bundled")
     tokens, taxonomy = Tokens(tokenizer), bundled_taxonomy()
@@ -89,12 +90,14 @@ def judge() -> Judge:
     comments = list(Corpus(load_phrasebook(), "train").comments(3))
     questions = [Question("sort", "Sort alphabetically: pear fig", "fig pear")]
     decoder = Decoder(model, tokens, prompt, compiled(taxonomy, tokens))
-    return Judge(decoder, tokenizer, Validation(comments, questions))
+    return CandidateScorer(decoder, tokenizer, Validation(comments, questions))
 
 
-def test_the_model_is_left_with_the_chosen_weights_and_every_figure_is_recorded(judge: Judge, tmp_path: Path) -> None:
-    model = judge.decoder.model
-    begun = weights_of(model)
+def test_the_model_is_left_with_the_chosen_weights_and_every_figure_is_recorded(
+    scorer: CandidateScorer, tmp_path: Path
+) -> None:
+    model = scorer.decoder.model
+    initial = weights_of(model)
     saver = SavedWeights(model, [2, 4], tmp_path / "saved")
     for step in range(1, 5):
         with torch.no_grad():
@@ -104,19 +107,39 @@ def test_the_model_is_left_with_the_chosen_weights_and_every_figure_is_recorded(
     assert {file.name for file in (tmp_path / "saved").iterdir()} == {"2.safetensors", "4.safetensors"}
 
     def weights(step: int) -> Tensors:
-        return begun if step == BASE else read_weights(tmp_path / "saved", step)
+        return initial if step == BASE else read_weights(tmp_path / "saved", step)
 
     choosing = Choosing(last=2, every=2, alphas=[0.5, 1.0])
     said: list[str] = []
-    record = choose(choosing, 4, weights, judge, torch.bfloat16, has_base=True, say=said.append)
+    record = choose(choosing, 4, weights, scorer, torch.bfloat16, has_base=True, say=said.append)
 
-    assert [one["name"] for one in record["candidates"]] == [one.name for one in candidates(choosing, 4)]
-    assert all(one["general"]["interval_95"][1] > 0 for one in [record["base"], *record["candidates"]])
-    assert record["validation"]["comments"] == 3
+    assert [one.name for one in record.candidates] == [one.name for one in candidates(choosing, 4)]
+    assert record.base
+    general = [record.base.general, *(one.general for one in record.candidates)]
+    assert all(estimate and estimate.interval_95[1] > 0 for estimate in general)
+    assert record.validation.comments == 3
     assert said[0].startswith("base: leaf F1 ")
-    assert said[-1].startswith(f"chosen: {record['chosen']} (")
-    best = next(one for one in record["candidates"] if one["name"] == record["chosen"])
-    expected = combined(Part("", weights(int(step)), share) for step, share in best["shares"].items())
+    assert said[-1].startswith(f"chosen: {record.chosen} (")
+    best = next(one for one in record.candidates if one.name == record.chosen)
+    expected = combined(WeightedTensors("", weights(step), share) for step, share in best.shares.items())
     for name, weight in model.named_parameters():
         assert torch.equal(weight, expected[name].to(torch.bfloat16).float()), name
-    put(begun, model, torch.float32)
+    put(initial, model, torch.float32)
+
+
+def test_the_record_in_a_manifest_names_steps_and_intervals_as_json_does_and_is_read_back() -> None:
+    estimate = Estimate(value=0.5, interval_95=(0.4, 0.6))
+    best = CandidateRecord(shares={0: 0.25, 8: 0.75}, name="last", leaf_f1=estimate, general=None, on_front=True)
+    validation = ValidationRecord(comments=3, fingerprint="0", questions=0)
+    record = ChoiceRecord(chosen="last", reason="highest", validation=validation, base=None, candidates=[best])
+    stated = record.model_dump(mode="json")
+    assert stated["candidates"] == [
+        {
+            "shares": {"0": 0.25, "8": 0.75},
+            "name": "last",
+            "leaf_f1": {"value": 0.5, "interval_95": [0.4, 0.6]},
+            "general": None,
+            "on_front": True,
+        }
+    ]
+    assert ChoiceRecord.model_validate(stated) == record

@@ -6,17 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.choosing.choice import Figure, Scored, chosen, front
+from train.choosing.choice import ScoredCandidate, chosen, front
+from train.report.choice import Estimate
 
 SHARES = st.integers(0, 20).map(lambda n: n / 20)
 
 
-def figure(value: float) -> Figure:
-    return Figure(value, max(0.0, value - 0.1), min(1.0, value + 0.1))
+def estimate(value: float) -> Estimate:
+    return Estimate(value=value, interval_95=(max(0.0, value - 0.1), min(1.0, value + 0.1)))
 
 
-def scored(name: str, leaf: float, general: float | None) -> Scored:
-    return Scored(name, figure(leaf), None if general is None else figure(general))
+def scored(name: str, leaf: float, general: float | None) -> ScoredCandidate:
+    return ScoredCandidate(name, estimate(leaf), None if general is None else estimate(general))
 
 
 CANDIDATES = st.lists(st.tuples(SHARES, SHARES), min_size=1, max_size=8).map(
@@ -27,7 +28,7 @@ BASES = st.none() | SHARES.map(lambda general: scored("base", 0.0, general))
 
 @settings(deadline=None)
 @given(CANDIDATES)
-def test_every_candidate_off_the_front_is_beaten_by_one_on_it(candidates: list[Scored]) -> None:
+def test_every_candidate_off_the_front_is_beaten_by_one_on_it(candidates: list[ScoredCandidate]) -> None:
     best = front(candidates)
     assert best
     for one in candidates:
@@ -39,14 +40,14 @@ def test_every_candidate_off_the_front_is_beaten_by_one_on_it(candidates: list[S
 
 @settings(deadline=None)
 @given(CANDIDATES, BASES)
-def test_the_chosen_one_lies_on_the_front(candidates: list[Scored], base: Scored | None) -> None:
+def test_the_chosen_one_lies_on_the_front(candidates: list[ScoredCandidate], base: ScoredCandidate | None) -> None:
     assert chosen(candidates, base).name in {one.name for one in front(candidates)}
 
 
 @settings(deadline=None)
 @given(CANDIDATES, SHARES)
 def test_where_any_candidate_keeps_what_the_base_knew_the_chosen_one_does(
-    candidates: list[Scored], general: float
+    candidates: list[ScoredCandidate], general: float
 ) -> None:
     base = scored("base", 0.0, general)
     assert base.general

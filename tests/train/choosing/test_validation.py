@@ -14,7 +14,7 @@ from taxonomy.errors import DataInvalid
 from train.choosing.validation import Validation, is_asked, validation
 from train.corpus.generator import Corpus, load_phrasebook, with_validation
 from train.corpus.suite import ASKED, suite
-from train.data.customers import Comments, Part, comments_of
+from train.data.customers import CheckedComments, Comments, HashSplit, comments_of
 from train.recipe import Recipe
 
 
@@ -23,9 +23,13 @@ def recipe(**changes: Any) -> Recipe:
     return Recipe.model_validate({"corpus": 60, "exposures": 1, "choose": choose} | changes)
 
 
-def scored_on(asked: Recipe, trained: Comments) -> Validation:
+def learned_of(asked: Recipe) -> CheckedComments:
+    return comments_of(asked.corpus, choosing=asked.choose)
+
+
+def scored_on(asked: Recipe, learned: Comments) -> Validation:
     assert asked.choose
-    return validation(asked, asked.choose, trained)
+    return validation(asked.choose, learned, asked.seed if asked.replay else None)
 
 
 def test_no_phrasing_of_the_validation_split_is_left_in_training_and_no_leaf_loses_its_last() -> None:
@@ -46,7 +50,7 @@ def test_no_phrasing_of_the_validation_split_is_left_in_training_and_no_leaf_los
 
 def test_validation_comments_of_the_generator_are_made_of_held_out_phrasings() -> None:
     asked = recipe()
-    trained = comments_of(asked, {}, asked.choose)
+    trained = learned_of(asked).comments
     found = scored_on(asked, trained)
     assert len(found.comments) == 20
     assert len(trained) == 60
@@ -55,8 +59,8 @@ def test_validation_comments_of_the_generator_are_made_of_held_out_phrasings() -
 
 
 def test_without_a_choice_the_corpus_is_as_it_was() -> None:
-    plain = comments_of(Recipe.model_validate({"corpus": 5, "exposures": 1}), {})
-    assert list(plain) == list(Corpus(load_phrasebook(), "train").comments(5))
+    plain = comments_of(5)
+    assert list(plain.comments) == list(Corpus(load_phrasebook(), "train").comments(5))
 
 
 @pytest.fixture
@@ -73,29 +77,29 @@ def data(tmp_path: Path) -> dict[str, Any]:
 
 def test_comments_of_a_file_are_held_out_by_their_text_with_all_that_repeats_them(data: dict[str, Any]) -> None:
     asked = recipe(corpus=data)
-    trained = comments_of(asked, {}, asked.choose)
-    assert isinstance(trained, Part)
+    trained = learned_of(asked).comments
+    assert isinstance(trained, HashSplit)
     learned = {comment.comment.casefold() for comment in trained}
-    held = {comment.comment.casefold() for comment in Part(trained.whole, trained.one_in, held_out=True)}
+    held = {comment.comment.casefold() for comment in HashSplit(trained.whole, trained.one_in, held_out=True)}
     assert not learned & held
-    assert len(trained) + sum(1 for _ in Part(trained.whole, trained.one_in, held_out=True)) == len(trained.whole)
+    assert len(trained) + sum(1 for _ in HashSplit(trained.whole, trained.one_in, held_out=True)) == len(trained.whole)
     found = scored_on(asked, trained)
     assert {comment.comment.casefold() for comment in found.comments} <= held
 
 
 def test_files_of_validation_comments_leave_the_data_whole(data: dict[str, Any]) -> None:
     asked = recipe(corpus=data, choose={"validation": data["comments"]})
-    reports: dict[str, Any] = {}
-    trained = comments_of(asked, reports, asked.choose)
-    assert len(trained) == reports["comments"].comments
+    trained, report = learned_of(asked)
+    assert report
+    assert len(trained) == report.comments
     found = scored_on(asked, trained)
     assert len(found.comments) == 20
-    assert reports["comments"].leaks, "they stand in the data, and that is reported"
+    assert report.leaks, "they stand in the data, and that is reported"
 
 
 def test_questions_that_are_asked_are_not_replayed_and_kinds_that_teach_are_never_asked() -> None:
     asked = recipe(replay=[{"name": "suite", "suite": 200, "share": 0.2}])
-    found = scored_on(asked, comments_of(asked, {}, asked.choose))
+    found = scored_on(asked, learned_of(asked).comments)
     assert len(set(found.questions)) == 30
     assert all(map(is_asked, found.questions))
     kinds = {question.kind for question in found.questions}
@@ -109,7 +113,7 @@ def test_comments_without_a_segment_cannot_judge(tmp_path: Path) -> None:
     write_comments([LabelledComment("1", "Hello there.", ())], tmp_path / "empty.jsonl")
     asked = recipe(choose={"validation": [str(tmp_path / "empty.jsonl")]})
     with pytest.raises(DataInvalid, match="no validation comment has a labelled segment"):
-        scored_on(asked, comments_of(asked, {}, asked.choose))
+        scored_on(asked, learned_of(asked).comments)
 
 
 def test_what_is_frequent_stays_so_where_phrasings_are_held_out() -> None:

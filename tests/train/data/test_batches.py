@@ -17,8 +17,8 @@ from train.corpus.generator import Corpus, load_phrasebook
 from train.corpus.suite import suite
 from train.data.batches import Batch, Batches, collate
 from train.data.chats import ChatRows, chat_of
-from train.data.encode import Row, encode
-from train.data.mixture import Source, mixture
+from train.data.encode import TrainingRow, encode
+from train.data.mixture import ReplaySource, mixture
 from train.data.store import stored
 from train.loop.sft import Anchor, fresh_model, logits_at, loss_of
 from train.recipe import Architecture, Loss
@@ -31,7 +31,7 @@ MODEL = fresh_model(SHAPE, len(TOKENIZER), PAD, TOKENIZER.eos_token_id, seed=0)
 REPLAY = [ChatRows(TOKENIZER, TOKENS, 4096).of(chat_of(*question[1:])) for question in suite("train", 40, 0)]
 
 
-def comments(loss: Loss, count: int = 8) -> list[Row]:
+def comments(loss: Loss, count: int = 8) -> list[TrainingRow]:
     taxonomy = bundled_taxonomy()
     prompt = Prompt(TOKENIZER, TOKENS, taxonomy, PromptStyle.LEARNED)
     labelled = Corpus(load_phrasebook(), "train").comments(count)
@@ -39,7 +39,7 @@ def comments(loss: Loss, count: int = 8) -> list[Row]:
 
 
 @pytest.fixture(scope="module", params=["constrained", "decisions", "completion"])
-def rows(request: pytest.FixtureRequest) -> list[Row]:
+def rows(request: pytest.FixtureRequest) -> list[TrainingRow]:
     return comments(request.param)
 
 
@@ -52,7 +52,7 @@ def summed(batch: Batch) -> float:
 
 
 @pytest.mark.parametrize("packing", [None, 600])
-def test_a_mixed_step_has_the_loss_of_its_rows(rows: list[Row], packing: int | None) -> None:
+def test_a_mixed_step_has_the_loss_of_its_rows(rows: list[TrainingRow], packing: int | None) -> None:
     together = summed(collate(rows, REPLAY[:9], PAD, packing))
     alone = sum(summed(collate([row], [], PAD)) for row in rows) + sum(
         summed(collate([], [row], PAD)) for row in REPLAY[:9]
@@ -60,7 +60,7 @@ def test_a_mixed_step_has_the_loss_of_its_rows(rows: list[Row], packing: int | N
     assert together == pytest.approx(alone, rel=1e-5)
 
 
-def test_logits_are_computed_at_learned_tokens_only(rows: list[Row]) -> None:
+def test_logits_are_computed_at_learned_tokens_only(rows: list[TrainingRow]) -> None:
     batch = collate(rows, REPLAY[:9], PAD)
     learned = sum(len(row.learned) for row in (*rows, *REPLAY[:9]))
     assert logits_at(MODEL, MODEL, batch).shape == (learned, len(TOKENIZER))
@@ -76,7 +76,7 @@ def test_packed_rows_do_not_see_each_other(attention: str) -> None:
     before = collate(rows, REPLAY[:6], PAD, packing=4096)
     assert len(before["tokens"]) == 2, "the comments are one sequence, replay another"
     longest = int(np.argmax([len(row.tokens) for row in rows]))
-    changed = Row((rows[longest].tokens + 7) % len(TOKENIZER), rows[longest].learned)
+    changed = TrainingRow((rows[longest].tokens + 7) % len(TOKENIZER), rows[longest].learned)
     after = collate([*rows[:longest], changed, *rows[longest + 1 :]], REPLAY[:6], PAD, packing=4096)
     # The longest row is packed first, so that all others of the comments come after it.
     first = len(rows[longest].learned)
@@ -87,8 +87,8 @@ def test_packed_rows_do_not_see_each_other(attention: str) -> None:
     assert torch.isfinite(one).all()
 
 
-def rows_of(lengths: list[int]) -> list[Row]:
-    return [Row(np.arange(n, dtype=np.int32), np.array([n - 1], np.int32)) for n in lengths]
+def rows_of(lengths: list[int]) -> list[TrainingRow]:
+    return [TrainingRow(np.arange(n, dtype=np.int32), np.array([n - 1], np.int32)) for n in lengths]
 
 
 LENGTHS = st.lists(st.integers(2, 90), min_size=1, max_size=30)
@@ -99,7 +99,7 @@ LENGTHS = st.lists(st.integers(2, 90), min_size=1, max_size=30)
 def test_packing_loses_no_row_and_overfills_no_sequence(ours: list[int], replay: list[int], packing: int) -> None:
     batch = collate(rows_of(ours), rows_of(replay), 0, packing)
     assert batch["tokens"].shape[1] <= max(packing, *ours, *replay)
-    assert sorted(batch["wanted"].tolist()) == sorted(n - 1 for n in (*ours, *replay))
+    assert sorted(batch["targets"].tolist()) == sorted(n - 1 for n in (*ours, *replay))
     assert len(batch["tokens"]) <= len(ours) + len(replay)
 
 
@@ -118,7 +118,7 @@ def step(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Batch]]:
     """One run's passes, by the number of parts that a step is dealt out to."""
     folder = tmp_path_factory.mktemp("rows")
     stored_comments = stored(comments("constrained", 20), folder / "comments")
-    source = Source("suite", stored(REPLAY, folder / "suite"), 0.3, 99, None)
+    source = ReplaySource("suite", stored(REPLAY, folder / "suite"), 0.3, 99, None)
     mixed = mixture(stored_comments, [source], exposures=20, per_epoch=20, batch=8, total=None, seed=0)
     made = {}
     for world, accumulate in ((1, 1), (1, 2), (3, 1), (8, 2)):
@@ -133,12 +133,12 @@ def test_the_parts_of_a_step_are_the_step(step: dict[int, list[Batch]], parts: i
     """More parts than rows too: the last step has four comments for sixteen parts."""
     for number, batch in enumerate(step[1]):
         dealt = step[parts][number * parts : (number + 1) * parts]
-        assert sorted(torch.cat([part["wanted"] for part in dealt]).tolist()) == sorted(batch["wanted"].tolist())
+        assert sorted(torch.cat([part["targets"] for part in dealt]).tolist()) == sorted(batch["targets"].tolist())
         mean = sum(loss_of(MODEL, MODEL, part).item() for part in dealt) / parts
         assert mean == pytest.approx(loss_of(MODEL, MODEL, batch).item(), rel=1e-5)
 
 
-def test_the_divergence_from_the_base_is_nothing_before_the_first_step_and_grows(rows: list[Row]) -> None:
+def test_the_divergence_from_the_base_is_nothing_before_the_first_step_and_grows(rows: list[TrainingRow]) -> None:
     model = fresh_model(SHAPE, len(TOKENIZER), PAD, TOKENIZER.eos_token_id, seed=0)
     for packing in (None, 500):
         batch = whole(collate(rows, REPLAY[:9], PAD, packing))
@@ -152,6 +152,6 @@ def test_the_divergence_from_the_base_is_nothing_before_the_first_step_and_grows
         assert held > 0
 
 
-def test_without_replay_in_a_pass_the_base_is_not_asked(rows: list[Row]) -> None:
+def test_without_replay_in_a_pass_the_base_is_not_asked(rows: list[TrainingRow]) -> None:
     batch = whole(collate(rows, [], PAD))
     assert loss_of(MODEL, MODEL, batch, Anchor(MODEL, 1.0)).item() == summed(batch)

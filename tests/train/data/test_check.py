@@ -20,9 +20,9 @@ from tests.support.strategies import comment as any_comment
 from train.corpus.generator import Corpus, load_phrasebook, on_cuts
 from train.data.chats import chat_of, write_chats
 from train.data.check import check
-from train.data.contamination import Benchmarks, questions
+from train.data.contamination import Benchmarks, Overlap, questions
 from train.data.cuts import on_nearest_cuts
-from train.data.duplicates import Seen
+from train.data.duplicates import Duplicate, SeenTexts
 
 BENCHMARKS = Path("../shared/data")
 TAXONOMY = bundled_taxonomy()
@@ -72,12 +72,12 @@ def test_a_row_in_error_is_named_by_file_line_and_field(tmp_path: Path, row: obj
 
 
 def test_duplicates_are_found_exact_and_near() -> None:
-    seen = Seen()
+    seen = SeenTexts()
     long = "The picture at night is far too dark, and the app lost the connection twice this week."
     assert seen.add("a", long) is None
     assert seen.add("b", "Delivery took three weeks and nobody answered my letters.") is None
-    assert seen.add("c", f"  {long.upper()} ") == ("c", "a", "exact")
-    assert seen.add("d", long.replace("twice", "thrice")) == ("d", "a", "near")
+    assert seen.add("c", f"  {long.upper()} ") == Duplicate("c", "a", "exact")
+    assert seen.add("d", long.replace("twice", "thrice")) == Duplicate("d", "a", "near")
     assert seen.add("e", long[:30] + " something else entirely, written by another person in June.") is None
 
 
@@ -95,7 +95,7 @@ def test_the_bundled_corpus_leaks_nothing_and_loses_nothing(tmp_path: Path) -> N
     write_comments(COMMENTS, tmp_path / "data.jsonl")
     write_comments(Corpus(load_phrasebook(), "test").comments(40), tmp_path / "test.jsonl")
     report = check([tmp_path / "data.jsonl"], TAXONOMY, test=[tmp_path / "test.jsonl"])
-    assert (report.leaks, report.twins, report.moved, report.lost) == ([], [], 0, [])
+    assert (report.leaks, report.duplicates, report.bounds_moved, report.segments_lost) == ([], [], 0, [])
     assert report.leaves.total() == sum(len(comment.segments) for comment in COMMENTS)
     assert set(report.languages) <= {"en", "de", "es", "fr", "und"}
 
@@ -109,8 +109,8 @@ def test_a_question_of_a_benchmark_is_found_whole_or_by_thirteen_words() -> None
     short = "Which planet of our system is the third one"
     long = " ".join(f"word{number}" for number in range(30))
     known = Benchmarks(iter([("short", short), ("long", long), ("tiny", "What is this?")]))
-    assert known.overlap("1", f"He asked: {short.upper()}?") == ("1", "short")
-    assert known.overlap("2", "so " + " ".join(long.split()[5:18]) + " it was") == ("2", "long")
+    assert known.overlap("1", f"He asked: {short.upper()}?") == Overlap("1", "short")
+    assert known.overlap("2", "so " + " ".join(long.split()[5:18]) + " it was") == Overlap("2", "long")
     assert known.overlap("3", " ".join(long.split()[5:17])) is None
     assert known.overlap("4", "What is this?") is None
 
@@ -122,7 +122,7 @@ def test_mmlu_and_ifeval_are_found_in_general_data(tmp_path: Path) -> None:
     other, ifeval = next((n, text) for n, text in asked.items() if n.startswith("m_ifeval_en"))
     write_chats([chat_of(mmlu, "B"), chat_of("hello", "hi"), chat_of(ifeval, "ok")], tmp_path / "chats.jsonl")
     report = check([tmp_path / "chats.jsonl"], TAXONOMY, benchmarks=BENCHMARKS)
-    assert [(Path(o.where).name, o.question) for o in report.overlaps] == [
+    assert [(Path(o.where).name, o.question) for o in report.contamination] == [
         ("chats.jsonl:1", name),
         ("chats.jsonl:3", other),
     ]

@@ -87,9 +87,9 @@ def test_texts_are_learned_before_the_comments_with_a_rate_and_length_of_their_o
     assert manifest.prompt_style is PromptStyle.LEARNED
     plain = run(Recipe.model_validate(TINY), tmp_path / "plain", quiet)
     assert plain.version != manifest.version
-    planned = plan(asked, quiet)
-    assert planned["cpt"]["steps"] == manifest.training["cpt"]["steps"]
-    assert planned["cpt"]["tokens"] == entry["tokens"]
+    planned = plan(asked.data, asked.start, asked.training, quiet)
+    assert planned.cpt is not None
+    assert (planned.cpt.steps, planned.cpt.tokens) == (manifest.training["cpt"]["steps"], entry["tokens"])
 
 
 @pytest.mark.parametrize("step", [2, 7])
@@ -133,5 +133,5 @@ def test_texts_are_examined_like_all_data(texts: list[str], tmp_path: Path) -> N
     (tmp_path / "again.txt").write_text(MANUAL.upper(), encoding="utf-8")
     report = check([Path(texts[0]), tmp_path / "again.txt"], bundled_taxonomy())
     assert report.texts == 2
-    (twin,) = report.twins
-    assert twin.kind == "exact"
+    (duplicate,) = report.duplicates
+    assert duplicate.kind == "exact"

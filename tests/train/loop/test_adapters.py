@@ -136,11 +136,11 @@ def test_a_run_publishes_an_ordinary_checkpoint_and_on_request_the_adapter_too(
 @both_kinds
 def test_the_plan_counts_what_is_trained_without_loading_weights(kind: Kind, base: Path) -> None:
     recipe = Recipe.model_validate(TINY | {"continue_from": str(base), "adapter": {"kind": kind, "rank": 4}})
-    planned = plan(recipe, quiet)
+    planned = plan(recipe.data, recipe.start, recipe.training, quiet)
     whole = AutoModelForCausalLM.from_pretrained(base)
-    assert planned["parameters"] == whole.num_parameters()
+    assert planned.parameters == whole.num_parameters()
     assert recipe.adapter
-    assert planned["trained"] == trained(adapted(whole, recipe.adapter, seed=0)) < planned["parameters"]
+    assert planned.trained == trained(adapted(whole, recipe.adapter, seed=0)) < planned.parameters
 
 
 def test_replay_is_held_to_the_base_through_an_adapter(base: Path, tmp_path: Path) -> None:
@@ -164,12 +164,12 @@ def test_learning_rates_of_adapters_are_their_own() -> None:
     adapter = Recipe.model_validate(begun | {"adapter": {}})
     for parameters in (1e9, 8e9, 30e9):
         run_ = known(parameters, adapter.adapter)
-        assert settled(adapter, int(parameters)).learning_rate == run_.learning_rate
+        assert settled(adapter.training, int(parameters)).learning_rate == run_.learning_rate
         assert run_.low <= run_.learning_rate <= run_.high
         assert run_.learning_rate >= 10 * known(parameters).learning_rate
-        assert warnings(adapter, int(parameters)) == []
+        assert warnings(adapter.training, adapter.data, int(parameters)) == []
     hot = Recipe.model_validate(begun | {"adapter": {}, "optimisation": {"learning_rate": 1e-2}})
-    (warning,) = warnings(hot, 8 * 10**9)
+    (warning,) = warnings(hot.training, hot.data, 8 * 10**9)
     assert warning.startswith("learning rate 0.01: published runs of this size used 1e-05 to 0.0005")
 
 

@@ -11,9 +11,10 @@ from transformers import PreTrainedModel, TrainerCallback
 
 from taxonomy.errors import CallWrong
 from tests.train.test_training import TINY
+from train.advice import settled
 from train.loop.sft import fresh_model
 from train.recipe import Architecture, Precision, Recipe
-from train.record import check_same, keep, record
+from train.record import RunRecord, check_same, hash_of_weights, keep
 from train.run import run
 
 REPLAYED = [{"name": "general", "suite": 200, "share": 0.3}]
@@ -80,8 +81,13 @@ def test_a_run_does_not_go_on_in_another_precision_than_it_began_in(
     """As on a GPU, whose default is another than a CPU's."""
     shape = Architecture(vocabulary=600, hidden=64, layers=1, intermediate=64, context=2048)
     model = fresh_model(shape, 600, pad=0, eos=0, seed=0)
-    keep(tmp_path, record(TINY, tmp_path, model, 1))
-    check_same(tmp_path, record(TINY, tmp_path, model, 1))
+
+    def record() -> RunRecord:
+        precision = settled(TINY.training, model.num_parameters()).precision
+        return RunRecord(TINY.model_dump(mode="json"), {}, hash_of_weights(model), precision, 1)
+
+    keep(tmp_path, record())
+    check_same(tmp_path, record())
     monkeypatch.setattr("train.advice._precision", lambda: "bfloat16")
     with pytest.raises(CallWrong, match='precision was "float32", now it is "bfloat16"'):
-        check_same(tmp_path, record(TINY, tmp_path, model, 1))
+        check_same(tmp_path, record())

@@ -16,8 +16,8 @@ from taxonomy.errors import ReinforcementRefused
 from train.advice import known_of_reinforcement, warnings_of_reinforcement
 from train.recipe import Recipe, Reinforcement, load_recipe
 from train.reinforcement.grpo import DecisionsGRPO, arguments_of
-from train.reinforcement.rft import Baseline, _task, check_baseline
-from train.reinforcement.rollout import decided, sampled
+from train.reinforcement.rft import Baseline, check_baseline, task_of
+from train.reinforcement.rollout import decisions_of, sampled
 from train.run import run
 
 SMALL: dict[str, Any] = {"reinforce": str(BUNDLED_CHECKPOINT), "corpus": 60, "steps": 2, "batch": 2, "answers": 4}
@@ -53,11 +53,11 @@ def test_an_adapter_is_reinforced_and_merged_and_held_near_to_the_checkpoint(tmp
 
 def test_the_policy_is_the_serving_one_and_what_is_forced_is_certain(tmp_path: Path) -> None:
     """Log-probabilities of TRL's loss: over what is allowed at decisions, 0 elsewhere, whatever the padding."""
-    task = _task(recipe())
+    task = task_of(recipe())
     model = AutoModelForCausalLM.from_pretrained(BUNDLED_CHECKPOINT, dtype=torch.float32)
-    arguments = arguments_of(recipe(), 1e-6, tmp_path)
-    trainer = DecisionsGRPO(model, arguments, task.tokenizer, task.asked, task.automaton)
-    asked = task.asked[:3]
+    arguments = arguments_of(tmp_path, steps=2, batch=2, answers=4, accumulate=1, learning_rate=1e-6, kl=0.0, seed=0)
+    trainer = DecisionsGRPO(model, arguments, task.tokenizer, task.comments, task.automaton)
+    asked = task.comments[:3]
     samples = sampled(model, asked, task.automaton)
     rows = [[*one.prompt, *sample.tokens] for one, sample in zip(asked, samples, strict=True)]
     left = max(len(one.prompt) for one in asked)
@@ -75,12 +75,12 @@ def test_the_policy_is_the_serving_one_and_what_is_forced_is_certain(tmp_path: P
         with torch.no_grad():
             logits = model(torch.tensor([row])).logits[0]
         expected = torch.zeros(longest)
-        for at, allowed in decided(one, sample.tokens, task.automaton):
+        for at, allowed in decisions_of(one, sample.tokens, task.automaton):
             among = logits[len(one.prompt) + at - 1, list(allowed)].log_softmax(0)
             expected[at] = among[allowed.index(sample.tokens[at])]
         assert torch.allclose(logps[i], expected, atol=1e-4)
         forced = torch.ones(longest, dtype=torch.bool)
-        forced[[at for at, _ in decided(one, sample.tokens, task.automaton)]] = False
+        forced[[at for at, _ in decisions_of(one, sample.tokens, task.automaton)]] = False
         assert entropies is not None
         assert (entropies[i][forced] == 0).all()
 
@@ -122,7 +122,6 @@ def test_learning_rates_of_reinforcement_are_lower_and_an_adapters_ten_times_as_
     for method, rate in methods:
         asked = Reinforcement.model_validate(SMALL | method)
         assert known_of_reinforcement(asked.adapter).learning_rate == rate
-        assert warnings_of_reinforcement(asked, 8 * 10**9) == []
-        hot = asked.model_copy(update={"learning_rate": 1e-3})
-        (warning,) = warnings_of_reinforcement(hot, 8 * 10**9)
+        assert warnings_of_reinforcement(None, asked.adapter, 8 * 10**9) == []
+        (warning,) = warnings_of_reinforcement(1e-3, asked.adapter, 8 * 10**9)
         assert warning.startswith("learning rate 0.001: published runs of this size used")

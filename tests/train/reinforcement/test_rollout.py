@@ -20,7 +20,7 @@ from taxonomy.language.prompt import Prompt, PromptStyle
 from taxonomy.language.tokens import Tokens
 from train.corpus.generator import Corpus, load_phrasebook
 from train.reinforcement.reward import reward
-from train.reinforcement.rollout import Asked, asked_of, decided, sampled
+from train.reinforcement.rollout import PromptedComment, decisions_of, prompted, sampled
 
 TAXONOMY = bundled_taxonomy()
 TOKENIZER = AutoTokenizer.from_pretrained(BUNDLED_CHECKPOINT)
@@ -35,25 +35,25 @@ def model() -> Any:
 
 
 @pytest.fixture(scope="module")
-def asked() -> list[Asked]:
+def asked() -> list[PromptedComment]:
     prompt = Prompt(TOKENIZER, TOKENS, TAXONOMY, PromptStyle.LEARNED)
-    return [asked_of(comment, TOKENS, prompt) for comment in COMMENTS]
+    return [prompted(comment, TOKENS, prompt) for comment in COMMENTS]
 
 
-def test_every_sampled_answer_is_one_of_the_language(model: Any, asked: list[Asked]) -> None:
+def test_every_sampled_answer_is_one_of_the_language(model: Any, asked: list[PromptedComment]) -> None:
     torch.manual_seed(0)
     for one, sample in zip(asked, sampled(model, asked, AUTOMATON), strict=True):
         parts = read(TOKENIZER.decode(sample.tokens, skip_special_tokens=True))
         written = labelled(one.gold.id, parts)
         assert written.comment == one.gold.comment
-        said = [(s.start, s.end, s.path, s.emotion) for s in sample.said.segments]
+        said = [(s.start, s.end, s.path, s.emotion) for s in sample.prediction.segments]
         assert said == [(s.start, s.end, s.path, s.emotion) for s in written.segments]
         assert sample.tokens[-1] == TOKENS.eos
-        traced = list(decided(one, sample.tokens, AUTOMATON))
+        traced = list(decisions_of(one, sample.tokens, AUTOMATON))
         assert all(sample.tokens[at] in allowed and len(allowed) > 1 for at, allowed in traced)
 
 
-def test_a_row_is_answered_as_it_would_be_alone(model: Any, asked: list[Asked]) -> None:
+def test_a_row_is_answered_as_it_would_be_alone(model: Any, asked: list[PromptedComment]) -> None:
     """Padding and neighbours change nothing: at a temperature near zero the answers are the same."""
     sharp = _sharpened(model)
     together = sampled(sharp, asked, AUTOMATON)
@@ -61,7 +61,7 @@ def test_a_row_is_answered_as_it_would_be_alone(model: Any, asked: list[Asked]) 
     assert [sample.tokens for sample in together] == [sample.tokens for sample in alone]
 
 
-def test_draws_follow_the_seed(model: Any, asked: list[Asked]) -> None:
+def test_draws_follow_the_seed(model: Any, asked: list[PromptedComment]) -> None:
     drawn = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
@@ -69,10 +69,10 @@ def test_draws_follow_the_seed(model: Any, asked: list[Asked]) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_the_reward_is_the_hierarchical_f1_of_eval(model: Any, asked: list[Asked]) -> None:
+def test_the_reward_is_the_hierarchical_f1_of_eval(model: Any, asked: list[PromptedComment]) -> None:
     torch.manual_seed(0)
     for sample, gold in zip(sampled(model, asked, AUTOMATON), COMMENTS, strict=True):
-        assert reward(gold, sample.said) == score([gold], [sample.said]).hierarchical.f1
+        assert reward(gold, sample.prediction) == score([gold], [sample.prediction]).hierarchical.f1
         assert reward(gold, gold) == 1
 
 

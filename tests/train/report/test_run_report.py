@@ -8,13 +8,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.checkpoint.manifest import Manifest, read_manifest
-from tests.support import requirements as needed
-from train.report.curves import BINS, LEFT, axis, curve, plane
-from train.report.run_report import value, write_report
+from tests.support import requirements
+from train.report.choice import ChoiceRecord
+from train.report.pictures import BINS, curve, inline_svg, plane, points_of, stretches, svg
+from train.report.run_report import run_page, write_report
 
 
 def figure(at: float, half: float) -> dict[str, Any]:
@@ -22,7 +24,8 @@ def figure(at: float, half: float) -> dict[str, Any]:
 
 
 def candidate(name: str, leaf: float, general: float, *, on_front: bool = False) -> dict[str, Any]:
-    return {"name": name, "leaf_f1": figure(leaf, 0.03), "general": figure(general, 0.04), "on_front": on_front}
+    axes = {"leaf_f1": figure(leaf, 0.03), "general": figure(general, 0.04)}
+    return {"shares": {"500": 1.0}, "name": name, **axes, "on_front": on_front}
 
 
 CHOICE: dict[str, Any] = {
@@ -48,6 +51,8 @@ STEPS = [
     | ({"kl": n / 100} if n % 10 == 0 else {})
     for n in range(1, 501)
 ]
+
+LOSSES = [(float(step["step"]), float(step["loss"])) for step in STEPS]
 
 
 def manifest(**training: Any) -> Manifest:
@@ -91,43 +96,87 @@ def test_what_a_run_does_not_have_is_said(tmp_path: Path) -> None:
 
 
 def test_a_curve_of_many_steps_is_their_means_within_their_extremes() -> None:
-    shape = curve(STEPS, "loss")
-    assert shape
-    assert len(shape["line"].split()) == BINS
-    assert len(shape["band"].split()) == 2 * BINS
-    xs = [float(point.split(",")[0]) for point in shape["line"].split()]
-    assert xs == sorted(xs)
-    assert xs[0] >= LEFT
-    assert xs[-1] <= shape["width"]
-    assert curve(STEPS[:9], "kl") is None
-    assert curve(STEPS, "kl"), "a figure that some steps lack"
+    middle, low, high = stretches(LOSSES)
+    assert middle.shape == (BINS, 2)
+    assert (low <= middle[:, 1]).all()
+    assert (middle[:, 1] <= high).all()
+    assert middle[:, 0].tolist() == sorted(middle[:, 0])
+    assert stretches(LOSSES[:9])[0].tolist() == [list(point) for point in LOSSES[:9]]
+    assert 'class="band"' in inline_svg(curve(LOSSES), "loss")
+    assert 'class="band"' not in inline_svg(curve(LOSSES[:9]), "loss")
+
+
+def test_a_figure_that_some_steps_lack_is_drawn_and_one_that_a_single_step_has_is_not() -> None:
+    assert [curve.title for curve in run_page(manifest(), STEPS).curves] == [
+        "Loss",
+        "KL to the base, on comments",
+        "Learning rate",
+        "Tokens a second",
+    ]
+    assert "KL to the base, on comments" not in [curve.title for curve in run_page(manifest(), STEPS[:19]).curves]
 
 
 def test_what_is_better_lies_higher_and_further_to_the_right() -> None:
-    shape = plane(CHOICE)
-    assert shape
-    at = {point["title"]: (point["x"], point["y"]) for point in shape["points"]}
-    assert at["last"][1] < at["last, alpha 0.5"][1], "y grows downwards"
+    choice = ChoiceRecord.model_validate(CHOICE)
+    figure = plane(choice)
+    assert figure
+    (axes,) = figure.axes
+    at = {
+        points_of(choice)[int(str(line.get_gid()).removeprefix("point-"))].name: line.get_transform().transform(
+            line.get_xydata()
+        )[0]
+        for line in axes.lines
+        if str(line.get_gid()).startswith("point-")
+    }
+    assert at["last"][1] > at["last, alpha 0.5"][1]
     assert at["last"][0] < at["last, alpha 0.5"][0]
-    assert [point["title"] for point in shape["points"] if point["kind"] == "chosen"] == [CHOICE["chosen"]]
-    assert len(shape["front"].split()) == 3
+    (ring,) = (line for line in axes.lines if line.get_gid() == "ring")
+    assert np.array_equal(ring.get_xydata(), [[0.76, 0.49]])
+    (front,) = (line for line in axes.lines if line.get_gid() == "front")
+    assert np.array_equal(front.get_xdata(), [0.62, 0.76, 0.79])
 
 
-@pytest.mark.parametrize("values", [[0.3], [0.0], [1e-5, 3e-4], [-3, 7]])
+@pytest.mark.parametrize("values", [[0.3, 0.3], [0.0, 0.0], [1e-5, 3e-4], [-3, 7]])
 def test_an_axis_holds_its_values_between_round_ones(values: list[float]) -> None:
-    made = axis(values, 0, 100)
-    assert made.low <= min(values)
-    assert made.high >= max(values)
-    assert made.at(made.low) == 0
-    assert made.at(made.high) == 100
+    (axes,) = curve(list(enumerate(values, 1))).axes
+    low, high = axes.get_ylim()
+    assert low <= min(values)
+    assert max(values) <= high
+    assert low < high
+    ticks = axes.get_yticks()
+    assert (ticks[0], ticks[-1]) == (low, high)
 
 
-def test_the_value_names_what_is_published() -> None:
-    assert value(manifest(choice=CHOICE), STEPS)["tiles"]["published"] == CHOICE["chosen"]
+def test_a_picture_is_the_same_each_time_and_says_what_it_shows() -> None:
+    choice = ChoiceRecord.model_validate(CHOICE)
+    one, other = (plane(choice) for _ in range(2))
+    assert one
+    assert other
+    assert svg(one) == svg(other)
+    shown = [inline_svg(figure, "the <plane>", {"point-0": "last & first"}) for figure in (one, other)]
+    assert shown[0] == shown[1]
+    assert 'role="img" aria-label="the &lt;plane&gt;"' in shown[0]
+    assert '<g class="point-0"><title>last &amp; first</title>' in shown[0]
+
+
+def test_a_picture_has_the_pages_colours_and_font_and_its_own_ids(page: Path) -> None:
+    text = page.read_text()
+    pictures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert len(pictures) == 5
+    assert not re.search(r"#[0-9a-f]{6}\b", "".join(pictures).replace("#m", "")), (
+        "a colour of its own is lost in the dark"
+    )
+    assert set(re.findall(r"font-family: ([^;\"]*)", "".join(pictures))) == {"system-ui, sans-serif"}
+    ids = re.findall(r' id="([^"]*)"', text)
+    assert len(ids) == len(set(ids))
+
+
+def test_the_tiles_name_what_is_published() -> None:
+    assert run_page(manifest(choice=CHOICE), STEPS).tiles["published"] == CHOICE["chosen"]
 
 
 def test_a_real_browser_shows_it_without_a_network(page: Path, tmp_path: Path) -> None:
-    chromium = needed.program("chromium", "chromium")
+    chromium = requirements.program("chromium", "chromium")
     picture = tmp_path / "run.png"
 
     def browse(*arguments: str) -> str:
@@ -141,7 +190,7 @@ def test_a_real_browser_shows_it_without_a_network(page: Path, tmp_path: Path) -
     dom = browse("--dump-dom")
     assert re.search(r'id="chosen">mean of 3, alpha 0.75<', dom)
     assert dom.count("<svg") == 5, "four curves and the plane"
-    assert dom.count("<circle") == 8, "six candidates, the base, and the ring around the chosen one"
+    assert dom.count("<title>") == 8, "the page, six candidates and the base"
     assert "NaN" not in dom
     assert "None" not in dom
     browse(f"--screenshot={picture}")

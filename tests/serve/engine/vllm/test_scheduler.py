@@ -70,7 +70,7 @@ def test_long_comments_in_pieces_and_preempted_are_answered_as_alone(live: Live)
     assert live.router
     texts = [comment.comment for comment in Corpus(load_phrasebook(), "test").comments(400)]
     tasks = [live.router.task(" ".join(texts[at : at + 9])) for at in range(0, 360, 9)]
-    assert sum(len(t.prompt) + 2 * sum(map(len, t.spelt)) for t in tasks) > 260 * 128
+    assert sum(len(t.prompt) + 2 * sum(map(len, t.chunk_tokens)) for t in tasks) > 260 * 128
 
     async def together() -> list[Decoded]:
         return await asyncio.gather(*map(live.engine.decode, tasks))

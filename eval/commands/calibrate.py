@@ -1,0 +1,53 @@
+"""`route-feedback eval calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from taxonomy.checkpoint.calibration import Calibration
+from taxonomy.command_line import Json, emit, table
+from taxonomy.errors import CallWrong
+
+
+def command(
+    gold: Annotated[Path, typer.Option(help="JSONL of labelled comments; not those of the test.")],
+    pred: Annotated[Path, typer.Option(help="JSONL of the service's answers or predictions.")],
+    error: Annotated[float, typer.Option(help="Wanted share of wrong among unreviewed segments.")] = 0.05,
+    record: Annotated[
+        Path | None, typer.Option(help="The checkpoint directory whose manifest keeps the calibration.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """How far the probabilities can be trusted, and the threshold for review."""
+    from eval.judging.calibrate import calibrate, confidences, record_calibration
+    from eval.scoring.predictions import described, read_gold, read_predictions
+
+    if not 0 <= error <= 1:
+        raise CallWrong(f"--error {error} is no share: give one from 0 to 1")
+    comments = read_gold(gold)
+    predictions, faults = read_predictions(pred, comments, None)
+    found = calibrate(confidences(comments, predictions), error)
+    if record:
+        record_calibration(record, pred, found)
+    share = f"{found.coverage:.1%} of {found.segments} segments need no review"
+    threshold = f"at most {found.wanted_error:.1%} wrong from {found.review_below:.4f} on: {share}"
+    emit(found, _table(found), threshold, *described(faults), as_json=json)
+
+
+def _table(found: Calibration) -> Table:
+    names = {"accuracy": "accuracy", "ece": "ECE", "ece_before": "before", "brier": "Brier", "brier_before": "before "}
+    rows = [
+        (
+            name,
+            scale.temperature,
+            scale.upper_temperature or scale.temperature,
+            scale.bias,
+            *(found.figures[name][figure] for figure in names),
+        )
+        for name, scale in found.scales.items()
+    ]
+    return table(["", "temperature", "near 1", "bias", *names.values()], rows, digits=4)

@@ -1,0 +1,16 @@
+"""`route-feedback checkpoint verify`."""
+
+from __future__ import annotations
+
+from serve.commands.options import Folder
+from taxonomy.checkpoint.manifest import read_manifest, verify
+from taxonomy.command_line import Json, emit
+
+
+def command(folder: Folder, json: Json = False) -> None:
+    """Every file is there and as it was published."""
+    manifest = read_manifest(folder)
+    verify(folder, manifest)
+    value = {"version": manifest.version, "taxonomy": manifest.taxonomy, "whole": True}
+    whole = f"{manifest.version} is whole ({len(manifest.files)} files)"
+    emit(value, f"{folder}: {whole}, for taxonomy {manifest.taxonomy}", as_json=json)

@@ -1,0 +1,99 @@
+"""What came of a fine-tuning, published: the weights that it chose, the tokenizer, and the manifest."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from taxonomy.checkpoint.manifest import Contents, Manifest, publish_whole
+from taxonomy.language.prompt import PROMPT_VERSION, PromptStyle
+from train.choosing.selection import keep_best, scorer_of
+from train.corpus.generator import SEED, fingerprint
+from train.data.customers import Comments, Generated
+from train.data.mixture import Mixture
+from train.loop.adapters import FOLDER, keep_adapter, merged
+from train.loop.session import Session, writing
+from train.prepare import Prepared
+from train.recipe import Choosing, Recipe
+from train.report.choice import ChoiceRecord
+from train.stages import FineTuned
+
+
+def published(recipe: Recipe, prepared: Prepared, tuned: FineTuned, out: Path, session: Session) -> Manifest:
+    """Publish in `out`. Raises WriteFailed, and what the scoring of candidates raises."""
+    training, dtype = tuned.figures(), getattr(torch, recipe.dtype)
+    if recipe.adapter and recipe.adapter.keep:
+        training["adapter"] = keep_adapter(tuned.model, session.folder)
+    model = merged(tuned.model)
+    if recipe.choose:
+        choice = _chosen(recipe.choose, model, prepared, dtype, session)
+        training |= {"choice": choice.model_dump(mode="json")} if choice else {}
+
+    def save(folder: Path) -> None:
+        model.to(dtype).save_pretrained(folder)
+        prepared.tokenizer.save_pretrained(folder)
+        if "adapter" in training:
+            shutil.copytree(session.folder / FOLDER, folder / FOLDER)
+
+    def manifest(contents: Contents) -> Manifest:
+        return Manifest(
+            version=contents.version,
+            files=contents.files,
+            taxonomy=prepared.comments.taxonomy.version,
+            prompt=PROMPT_VERSION,
+            # Without a comment seen, the taxonomy has to stand in the prompt.
+            prompt_style=PromptStyle.LEARNED if recipe.exposures != 0 else PromptStyle.IN_CONTEXT,
+            base_model=prepared.origin,
+            recipe=recipe.model_dump(),
+            data=_data(prepared),
+            training=training | _machine(),
+        )
+
+    with writing("the checkpoint", out):
+        return publish_whole(out, save, manifest)
+
+
+def _chosen(
+    choosing: Choosing, model: PreTrainedModel, prepared: Prepared, dtype: torch.dtype, session: Session
+) -> ChoiceRecord | None:
+    """Leave the best candidate's weights in the model; nothing where there is nothing to score them on."""
+    if prepared.validation is None:
+        return None
+    return keep_best(
+        choosing,
+        scorer_of(model, prepared.tokenizer, prepared.tokens, prepared.comments.taxonomy, prepared.validation),
+        steps=len(prepared.mixture),
+        base=prepared.base,
+        dtype=dtype,
+        folder=session.folder,
+        say=session.say,
+    )
+
+
+def _data(prepared: Prepared) -> dict[str, dict[str, Any]]:
+    described = {
+        "train": _described(prepared.comments),
+        "mix": _as_json(prepared.mixture),
+        "checked": {name: report.counts() for name, report in prepared.reports.items()},
+        "skipped": prepared.skipped,
+    }
+    return described | ({"cpt": _as_json(prepared.cpt)["comments"]} if prepared.cpt else {})
+
+
+def _as_json(mixture: Mixture) -> dict[str, Any]:
+    return {name: source.model_dump() for name, source in mixture.realised().items()}
+
+
+def _described(comments: Comments) -> dict[str, Any]:
+    seed = {"seed": SEED} if isinstance(comments, Generated) else {}
+    return {"comments": len(comments), "fingerprint": fingerprint(comments)} | seed
+
+
+def _machine() -> dict[str, Any]:
+    return {"torch": torch.__version__, "machine": platform.machine(), "cores": os.cpu_count()}

@@ -88,7 +88,7 @@ def _cell(cell: object, digits: int | None) -> str:
 
 @contextmanager
 def results_alone() -> Iterator[TextIO]:
-    """Standard output for results alone: what libraries, or processes that are started, print goes to standard error."""
+    """Standard output for results alone: what libraries and child processes print goes to standard error."""
     if (kept := _results.get()) is not None:
         yield kept
         return

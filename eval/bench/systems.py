@@ -184,7 +184,7 @@ async def started(name: str, pair: Pair, settings: Settings) -> AsyncIterator[Sy
         plain.close()
 
 
-class Service(NamedTuple):
+class RunningService(NamedTuple):
     """A service that listens: where, and the process that all its others descend from."""
 
     address: str
@@ -192,7 +192,7 @@ class Service(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def service(chosen: Mapping[str, str]) -> AsyncIterator[Service]:
+async def service(chosen: Mapping[str, str]) -> AsyncIterator[RunningService]:
     """A service as users run it, with these settings. Raises EngineFailed with its last line."""
     command = [sys.executable, "-m", "route_feedback", "serve", "--port", "0"]
     environment = os.environ | {PREFIX + name: value for name, value in chosen.items()}
@@ -205,7 +205,7 @@ async def service(chosen: Mapping[str, str]) -> AsyncIterator[Service]:
         line = raw.decode()
     drained = asyncio.create_task(_drained(process.stderr))
     try:
-        yield Service(line.split(READY)[1].split()[0], process.pid)
+        yield RunningService(line.split(READY)[1].split()[0], process.pid)
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()

@@ -20,7 +20,7 @@ RETRY_AFTER_S: Final = 1
 log = logging.getLogger(__name__)
 
 
-class Kind(NamedTuple):
+class ProblemName(NamedTuple):
     """What a problem is called: an URI for machines that resolve it, a code for all others, a title for people."""
 
     type: str
@@ -36,20 +36,20 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def kind_of(error: type[RouteFeedbackError]) -> Kind:
+def kind_of(error: type[RouteFeedbackError]) -> ProblemName:
     """What a problem of this error is called."""
-    return Kind(f"urn:route-feedback:{error.code.replace('_', '-')}", error.code, error.title)
+    return ProblemName(f"urn:route-feedback:{error.code.replace('_', '-')}", error.code, error.title)
 
 
-def _kind_of_status(status: HTTPStatus, code: str | None = None) -> Kind:
+def _kind_of_status(status: HTTPStatus, code: str | None = None) -> ProblemName:
     """A problem that says no more than its status does."""
-    return Kind("about:blank", code or status.name.lower(), status.phrase)
+    return ProblemName("about:blank", code or status.name.lower(), status.phrase)
 
 
 def _response(
     request: Request,
     status: int,
-    kind: Kind,
+    kind: ProblemName,
     detail: str,
     *,
     errors: list[FieldError] | None = None,

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from serve.registry.registry import Registry
-from serve.registry.store import Kind
+from serve.registry.store import RecordKind
 from taxonomy.errors import LeaseHeld, RegistryFailed
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Lease:
             raise self._held(newest.holder)
         term = Term(number=newest.number + 1 if newest else 1, holder=self.holder)
         with self._registry.reached():
-            if not self._store.create(Kind.LEASES, term.number, _text(term)):
+            if not self._store.create(RecordKind.LEASES, term.number, _text(term)):
                 raise self._held("another replica, which was faster")
         self._own_term = term
 
@@ -119,13 +119,13 @@ class Lease:
             return False
         self._own_term = own.model_copy(update={"beat": own.beat + 1, "over": over})
         with self._registry.reached():
-            self._store.rewrite(Kind.LEASES, own.number, _text(self._own_term))
+            self._store.rewrite(RecordKind.LEASES, own.number, _text(self._own_term))
         return True
 
     def _newest(self) -> Term | None:
         with self._registry.reached():
-            numbers = self._store.numbers(Kind.LEASES)
-            return Term.model_validate_json(self._store.read(Kind.LEASES, numbers[-1])) if numbers else None
+            numbers = self._store.numbers(RecordKind.LEASES)
+            return Term.model_validate_json(self._store.read(RecordKind.LEASES, numbers[-1])) if numbers else None
 
     def _held(self, holder: str) -> LeaseHeld:
         return LeaseHeld(f"{holder} is loading a checkpoint; one replica does so at a time")

@@ -19,7 +19,7 @@ from typing import Final
 
 import fsspec
 
-from serve.registry.store import Directory, Kind, Store, checkpoint_file, file_of, taxonomy_file
+from serve.registry.store import Directory, RecordKind, Store, checkpoint_file, file_of, taxonomy_file
 from taxonomy.checkpoint.manifest import Manifest, parsed_manifest, publish, read_manifest, verify
 from taxonomy.errors import CallWrong, CheckpointInvalid
 from taxonomy.files import appeared
@@ -67,7 +67,7 @@ class ObjectStore:
         if not self.exists():
             self._write(MARK, json.dumps({"layout": 1}).encode())
 
-    def numbers(self, kind: Kind) -> list[int]:
+    def numbers(self, kind: RecordKind) -> list[int]:
         with self._translated(kind):
             try:
                 listed = self._fs.ls(self._at(kind), detail=False, refresh=True)
@@ -78,15 +78,15 @@ class ObjectStore:
         names = (path.rstrip("/").rpartition("/")[2] for path in listed)
         return sorted(int(name) for name in names if name.isdigit())
 
-    def read(self, kind: Kind, number: int) -> bytes:
+    def read(self, kind: RecordKind, number: int) -> bytes:
         return self._read(file_of(kind, number))
 
-    def create(self, kind: Kind, number: int, text: str) -> bool:
+    def create(self, kind: RecordKind, number: int, text: str) -> bool:
         if not self._creates:
             raise OSError(errno.ENOTSUP, "objects that are there are overwritten; take a directory", self._url)
         return self._created(file_of(kind, number), text.encode())
 
-    def rewrite(self, kind: Kind, number: int, text: str) -> None:
+    def rewrite(self, kind: RecordKind, number: int, text: str) -> None:
         self._write(file_of(kind, number), text.encode())
 
     def taxonomy(self, name: str) -> Taxonomy:

@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from serve.registry.state import CheckpointState, Entry, RegistryState
-from serve.registry.store import Kind, Store
+from serve.registry.store import RecordKind, Store
 from taxonomy.checkpoint.fingerprint import Fingerprint
 from taxonomy.checkpoint.gate_record import Verdict, evidence_of
 from taxonomy.checkpoint.manifest import Manifest, check_pair, read_manifest, verify
@@ -41,7 +41,7 @@ class Registry:
     def journal(self) -> list[Entry]:
         """Every change, the oldest first."""
         with self.reached():
-            return [self._entry(number) for number in self.store.numbers(Kind.JOURNAL)]
+            return [self._entry(number) for number in self.store.numbers(RecordKind.JOURNAL)]
 
     def folder(self, checkpoint: CheckpointId) -> Path:
         """A directory with a checkpoint's files; fetched, where they lie behind a URL. Raises CheckpointInvalid."""
@@ -164,16 +164,16 @@ class Registry:
                         "after": after,
                     }
                 )
-                if self.store.create(Kind.JOURNAL, entry.number, entry.model_dump_json(indent=1) + "\n"):
+                if self.store.create(RecordKind.JOURNAL, entry.number, entry.model_dump_json(indent=1) + "\n"):
                     return entry
                 # Another process was first: what it left is looked at anew.
 
     def _newest(self) -> tuple[int, RegistryState]:
-        number = max(self.store.numbers(Kind.JOURNAL), default=0)
+        number = max(self.store.numbers(RecordKind.JOURNAL), default=0)
         return number, self._entry(number).after if number else RegistryState()
 
     def _entry(self, number: int) -> Entry:
-        return Entry.model_validate_json(self.store.read(Kind.JOURNAL, number))
+        return Entry.model_validate_json(self.store.read(RecordKind.JOURNAL, number))
 
     def _completed(self, folder: Path, manifest: Manifest, state: CheckpointState) -> None:
         """The files are there; what the manifest says beside them may be added until the checkpoint has passed."""

@@ -26,7 +26,7 @@ from taxonomy.labels import CheckpointId
 from taxonomy.tree import Taxonomy
 
 
-class Kind(StrEnum):
+class RecordKind(StrEnum):
     """What is kept as numbered records."""
 
     JOURNAL = "journal"
@@ -34,15 +34,15 @@ class Kind(StrEnum):
     LEASES = "leases"
 
 
-_FILES: Final = {Kind.JOURNAL: "entry.json", Kind.TRIALS: "evidence.json", Kind.LEASES: "lease.json"}
+_FILES: Final = {RecordKind.JOURNAL: "entry.json", RecordKind.TRIALS: "evidence.json", RecordKind.LEASES: "lease.json"}
 
 
-def folder_of(kind: Kind, number: int) -> str:
+def folder_of(kind: RecordKind, number: int) -> str:
     """A record's folder, below the root."""
     return f"{kind}/{number:08d}"
 
 
-def file_of(kind: Kind, number: int) -> str:
+def file_of(kind: RecordKind, number: int) -> str:
     """A record's file, below the root."""
     return f"{folder_of(kind, number)}/{_FILES[kind]}"
 
@@ -66,15 +66,15 @@ class Store(Protocol):
     def begin(self) -> None:
         """Begin one, where there is none."""
 
-    def numbers(self, kind: Kind) -> list[int]:
+    def numbers(self, kind: RecordKind) -> list[int]:
         """Of all records of a kind, upward."""
 
-    def read(self, kind: Kind, number: int) -> bytes: ...
+    def read(self, kind: RecordKind, number: int) -> bytes: ...
 
-    def create(self, kind: Kind, number: int, text: str) -> bool:
+    def create(self, kind: RecordKind, number: int, text: str) -> bool:
         """False where there is one of this number; that one stays as it is."""
 
-    def rewrite(self, kind: Kind, number: int, text: str) -> None: ...
+    def rewrite(self, kind: RecordKind, number: int, text: str) -> None: ...
 
     def taxonomy(self, name: str) -> Taxonomy:
         """Raises CallWrong or TaxonomyInvalid."""
@@ -123,19 +123,19 @@ class Directory:
     def begin(self) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
 
-    def numbers(self, kind: Kind) -> list[int]:
+    def numbers(self, kind: RecordKind) -> list[int]:
         # The root is listed first: where it is gone, that is an error and not an empty registry.
         if self._root / kind not in self._root.iterdir():
             return []
         return sorted(int(place.name) for place in (self._root / kind).iterdir() if place.name.isdigit())
 
-    def read(self, kind: Kind, number: int) -> bytes:
+    def read(self, kind: RecordKind, number: int) -> bytes:
         return (self._root / file_of(kind, number)).read_bytes()
 
-    def create(self, kind: Kind, number: int, text: str) -> bool:
+    def create(self, kind: RecordKind, number: int, text: str) -> bool:
         return appeared(self._root / folder_of(kind, number), lambda place: write_text(text, place / _FILES[kind]))
 
-    def rewrite(self, kind: Kind, number: int, text: str) -> None:
+    def rewrite(self, kind: RecordKind, number: int, text: str) -> None:
         write_text(text, self._root / file_of(kind, number))
 
     def taxonomy(self, name: str) -> Taxonomy:

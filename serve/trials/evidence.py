@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from serve.registry.registry import Registry
-from serve.registry.store import Kind
+from serve.registry.store import RecordKind
 from serve.trials.figures import TrialFigures
 from serve.trials.golden import GoldenFigures
 from serve.trials.policy import TrialPolicy
@@ -45,12 +45,12 @@ def write_evidence(registry: Registry, evidence: Evidence) -> None:
     """Raises RegistryFailed."""
     with registry.reached():
         store, text = registry.store, evidence.model_dump_json(indent=1) + "\n"
-        while not store.create(Kind.TRIALS, max(store.numbers(Kind.TRIALS), default=0) + 1, text):
+        while not store.create(RecordKind.TRIALS, max(store.numbers(RecordKind.TRIALS), default=0) + 1, text):
             pass  # another replica's was first
 
 
 def read_evidence(registry: Registry) -> list[Evidence]:
     """The oldest first. Raises RegistryFailed."""
     with registry.reached():
-        numbers = registry.store.numbers(Kind.TRIALS)
-        return [Evidence.model_validate_json(registry.store.read(Kind.TRIALS, number)) for number in numbers]
+        numbers = registry.store.numbers(RecordKind.TRIALS)
+        return [Evidence.model_validate_json(registry.store.read(RecordKind.TRIALS, number)) for number in numbers]

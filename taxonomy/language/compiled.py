@@ -15,15 +15,10 @@ from taxonomy.tree import Taxonomy
 
 
 class Decision(NamedTuple):
-    """One token of an answer where others (`allowed`, ascending, itself among them) could have stood.
-
-    at: which token of the answer. branch: where in the automaton. onward: the chunk that the segment might go on with.
-    """
+    """Token `at` of an answer, where others (`allowed`, ascending, itself among them) could have stood."""
 
     at: int
     allowed: tuple[int, ...]
-    branch: int
-    onward: int | None
 
 
 class TokenizedAnswer(NamedTuple):
@@ -89,7 +84,7 @@ def tokenized_answer(
     decisions = []
     at = len(walk.forced)
     while not walk.is_done:
-        decisions.append(Decision(at, walk.allowed, walk.branch, None if walk.onward is None else walk.chunks_taken))
+        decisions.append(Decision(at, walk.allowed))
         forced = walk.decide(answer[at])
         at += 1 + len(forced)
         if answer[at - len(forced) : at] != forced:

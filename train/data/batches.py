@@ -58,8 +58,8 @@ def collate(
     """One sequence a row, or, packed, a few rows end to end; the comments' sequences first, then replay's.
 
     tokens (sequences, width), `read` of them no padding; at: the flat positions before the learned tokens; targets:
-    those tokens. positions: of each token in its own row, where rows are packed. rivals, rivals_of: allowed tokens, and
-    the learned token they belong to. replay: the first sequence of replay, and the first learned token of it.
+    those tokens. positions: of each token in its own row, where rows are packed. allowed, allowed_of: tokens that may
+    stand, and the learned token they belong to. replay: its first sequence, and the first learned token of it.
     """
     # All sequences are as wide as the widest: comments fill up what the longest row asks for, then replay what they do.
     longest = packing and max(packing, *map(_length, (*comments, *replay)))
@@ -86,17 +86,17 @@ def collate(
     if packing:
         # Where a row begins the positions begin anew: that is how every attention backend finds the boundaries.
         batch["positions"] = positions
-    return batch | _rivals([row for rows in bins[:first] for row in rows])
+    return batch | _allowed([row for rows in bins[:first] for row in rows])
 
 
-def _rivals(comments: Sequence[TrainingRow]) -> Batch:
-    rivals = [own for row in comments for own in row.rivals]
-    if not rivals:
+def _allowed(comments: Sequence[TrainingRow]) -> Batch:
+    allowed = [own for row in comments for own in row.allowed]
+    if not allowed:
         return {}
-    counts = torch.tensor([len(own) for own in rivals])
+    counts = torch.tensor([len(own) for own in allowed])
     return {
-        "rivals": torch.from_numpy(np.concatenate(rivals).astype(np.int64)),
-        "rivals_of": torch.arange(len(rivals)).repeat_interleave(counts),
+        "allowed": torch.from_numpy(np.concatenate(allowed).astype(np.int64)),
+        "allowed_of": torch.arange(len(allowed)).repeat_interleave(counts),
     }
 
 

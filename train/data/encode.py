@@ -14,7 +14,6 @@ from taxonomy.language.chunks import chunks
 from taxonomy.language.compiled import tokenized_answer
 from taxonomy.language.prompt import Prompt
 from taxonomy.language.tokens import Tokens
-from train.data.rivals import Rivals
 from train.recipe import Loss
 
 
@@ -22,12 +21,13 @@ from train.recipe import Loss
 class TrainingRow:
     """Prompt and answer; `learned[i]` is the index of a token to be predicted from those before it.
 
-    rivals: of each learned token those it is compared with; empty where that is the whole vocabulary.
+    allowed: of each learned token those that might have stood there, itself among them; empty where that is the whole
+    vocabulary.
     """
 
     tokens: npt.NDArray[np.int32]
     learned: npt.NDArray[np.int32]
-    rivals: tuple[npt.NDArray[np.int32], ...] = ()
+    allowed: tuple[npt.NDArray[np.int32], ...] = ()
 
 
 def encode(
@@ -38,12 +38,12 @@ def encode(
     loss: Loss,
 ) -> Iterator[TrainingRow]:
     """One row a comment. Raises ValueError where a segment does not end on a candidate cut."""
-    rivals = Rivals(automaton, tokens) if loss == "constrained" else None
     for comment in comments:
         asked = prompt.of(comment.comment)
         pieces = chunks(comment.comment)
         answer = tokenized_answer(pieces, comment.parts, automaton, tokens)
         at = range(len(answer.tokens)) if loss == "completion" else [d.at for d in answer.decisions]
-        own = tuple(np.array(rivals.of(d, pieces), np.int32) for d in answer.decisions) if rivals else ()
+        # What serving allows at a decision, and nothing else: the loss is of the softmax that the service decides by.
+        allowed = tuple(np.array(d.allowed, np.int32) for d in answer.decisions) if loss == "constrained" else ()
         learned = np.array(at, np.int32) + len(asked)
-        yield TrainingRow(np.array([*asked, *answer.tokens], np.int32), learned, own)
+        yield TrainingRow(np.array([*asked, *answer.tokens], np.int32), learned, allowed)

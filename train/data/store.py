@@ -15,7 +15,7 @@ from train.data.encode import TrainingRow
 
 Ints = npt.NDArray[np.int32]
 Index = npt.NDArray[np.int64]
-_NAMES: Final = ("tokens", "learned", "rivals", "rival_counts")
+_NAMES: Final = ("tokens", "learned", "allowed", "allowed_counts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class RaggedArray:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of one source. rivals: of a row, all of them end to end. rival_counts: those of each learned token."""
+    """The rows of one source. allowed: all of a row, end to end. allowed_counts: how many each learned token has."""
 
     folder: Path
     tokens: RaggedArray
     learned: RaggedArray
-    rivals: RaggedArray
-    rival_counts: RaggedArray
+    allowed: RaggedArray
+    allowed_counts: RaggedArray
 
     def __len__(self) -> int:
         return len(self.tokens.ends)
@@ -56,8 +56,10 @@ class Rows:
         return mapped, (self.folder,)
 
     def __getitem__(self, at: int) -> TrainingRow:
-        rivals = np.split(self.rivals[at], np.cumsum(self.rival_counts[at])[:-1]) if len(self.rival_counts[at]) else []
-        return TrainingRow(self.tokens[at], self.learned[at], tuple(rivals))
+        allowed = (
+            np.split(self.allowed[at], np.cumsum(self.allowed_counts[at])[:-1]) if len(self.allowed_counts[at]) else []
+        )
+        return TrainingRow(self.tokens[at], self.learned[at], tuple(allowed))
 
 
 def stored(rows: Iterable[TrainingRow], folder: Path) -> Rows:
@@ -103,8 +105,8 @@ class _Writer:
 def _lists(row: TrainingRow) -> Iterator[Ints]:
     yield row.tokens
     yield row.learned
-    yield np.concatenate(row.rivals) if row.rivals else np.empty(0, np.int32)
-    yield np.array([len(rivals) for rivals in row.rivals], np.int32)
+    yield np.concatenate(row.allowed) if row.allowed else np.empty(0, np.int32)
+    yield np.array([len(allowed) for allowed in row.allowed], np.int32)
 
 
 def _mapped(file: Path, kind: type[np.integer[Any]]) -> npt.NDArray[Any]:

@@ -85,25 +85,25 @@ class Anchor:
         return functional.log_softmax(logits_at(base, base, replay), dim=-1)
 
 
-def over_rivals(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """The logits, those of the comments' learned tokens -inf but for their rivals, where the batch holds some."""
-    if "rivals" not in batch:
+def over_allowed(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """The logits, those of the comments' learned tokens -inf but for what is allowed there, where the batch says so."""
+    if "allowed" not in batch:
         return logits
-    rivals = torch.zeros_like(logits)
-    rivals[: int(batch["replay"][1])] = float("-inf")
-    rivals[batch["rivals_of"], batch["rivals"]] = 0
-    return logits + rivals
+    allowed = torch.zeros_like(logits)
+    allowed[: int(batch["replay"][1])] = float("-inf")
+    allowed[batch["allowed_of"], batch["allowed"]] = 0
+    return logits + allowed
 
 
 def loss_of(
     model: torch.nn.Module, decoder: PreTrainedModel, batch: Batch, anchor: Anchor | None = None
 ) -> torch.Tensor:
-    """Cross-entropy at the learned tokens, over their rivals where they have some; a sum over the pass, divided by a
+    """Cross-entropy at the learned tokens, over what is allowed where that is known; a sum over the pass, divided by a
     pass's even part of the step's tokens (`total`), so that the step's passes together give the mean of the step.
     """
     logits = logits_at(model, decoder, batch)
     first = int(batch["replay"][1])
-    logits = over_rivals(logits, batch)
+    logits = over_allowed(logits, batch)
     loss = functional.cross_entropy(logits, batch["targets"], reduction="sum") / batch["total"]
     if anchor and first < len(logits):
         now = functional.log_softmax(logits[first:], dim=-1)

@@ -17,7 +17,7 @@ from taxonomy.language.automaton import Automaton
 from train.data.batches import collate
 from train.data.encode import TrainingRow
 from train.loop.adapters import Model
-from train.loop.sft import logits_at, over_rivals
+from train.loop.sft import logits_at, over_allowed
 from train.reinforcement.reward import reward
 from train.reinforcement.rollout import PromptedComment, Sample, decisions_of, sampled
 
@@ -148,7 +148,7 @@ class DecisionsGRPO(GRPOTrainer):  # type: ignore[misc]  # trl is untyped to us
         """At every decision of the rows the log-probability of what was decided, and the entropy (for logs alone)."""
         batch = {name: value.to(self.accelerator.device) for name, value in collate(rows, [], pad=0).items()}
         logits = logits_at(model, self.accelerator.unwrap_model(model), batch)
-        among = functional.log_softmax(over_rivals(logits, batch), dim=-1)
+        among = functional.log_softmax(over_allowed(logits, batch), dim=-1)
         likely = among.gather(1, batch["targets"][:, None])[:, 0]
         return likely, torch.special.entr(among.detach().exp()).sum(dim=-1)
 

@@ -159,7 +159,7 @@ async def test_an_old_engine_that_was_killed_does_not_hold_up_the_new_one(two: T
         raise EngineFailed("the engine core is dead")
 
     two.engines[two.first].close = killed  # type: ignore[method-assign]
-    assert await activated(two).outcome == "active"
+    assert (await activated(two)).outcome == "active"
     assert (await two.ask())[0] == two.second
 
 

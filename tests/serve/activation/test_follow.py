@@ -17,7 +17,7 @@ from serve.routing.loading import pair_of
 from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.trials.evidence import read_evidence
-from serve.trials.trial import TrialPlan
+from serve.trials.trial import TrialPlan, TrialRequest
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.errors import ActivationRefused, EngineFailed
 from tests.support.checkpoints import proven, root_of, unpublished
@@ -114,7 +114,7 @@ async def test_a_trial_ends_when_another_becomes_active_which_is_then_followed(
     replica = two.replica()
     follower = follower_of(two, replica)
 
-    trying = asyncio.create_task(replica.try_out(ActivationRequest(two.second, "ada"), TrialPlan("canary", 0.5)))
+    trying = asyncio.create_task(replica.try_out(TrialRequest(two.second, "ada", TrialPlan("canary", 0.5))))
     await until(lambda: two.active.split is not None)
     elsewhere(two).activate(third, two.first, "another replica")
     await follower.look()

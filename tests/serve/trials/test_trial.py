@@ -15,7 +15,7 @@ from serve.routing.router import Router
 from serve.trials.agreement import spans_of
 from serve.trials.evidence import read_evidence
 from serve.trials.policy import TrialPolicy, TrialRules
-from serve.trials.trial import TrialPlan
+from serve.trials.trial import TrialPlan, TrialRequest
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint.gate_record import Verdict
 from taxonomy.comments import LabelledComment
@@ -63,9 +63,9 @@ async def test_without_the_gate_it_is_not_tried_unless_an_admin_takes_it_on_by_n
 
     replica = two.replica()
     with pytest.raises(ActivationRefused, match="has no gate record"):
-        await replica.try_out(ActivationRequest(third, "ada"), TrialPlan("canary", 0.1))
+        await replica.try_out(TrialRequest(third, "ada", TrialPlan("canary", 0.1)))
     task = asyncio.create_task(
-        replica.try_out(ActivationRequest(third, "ada", without_gate="Ada"), TrialPlan("canary", 0.1))
+        replica.try_out(TrialRequest(third, "ada", TrialPlan("canary", 0.1), without_gate="Ada"))
     )
     await until(lambda: two.activator.phase is Phase.TRYING)
     replica.stop(third, "ada")
@@ -202,7 +202,7 @@ def test_what_is_not_on_trial_is_neither_promoted_nor_stopped(two: TwoCheckpoint
 
 async def test_a_trial_holds_no_other_replica_up(two: TwoCheckpoints) -> None:
     async with on_trial(two, TrialPlan("canary", 0.1)) as (replica, _):
-        assert replica.lease.look() is None
+        assert await replica.lease_holder() is None
 
 
 async def test_a_promotion_whose_evidence_cannot_be_kept_is_none(two: TwoCheckpoints, tmp_path: Path) -> None:
@@ -255,5 +255,5 @@ async def test_of_trials_that_end_at_once_each_is_kept(two: TwoCheckpoints) -> N
 async def test_where_there_is_one_engine_no_trial_is_begun(two: TwoCheckpoints) -> None:
     replica = two.replica(two.activator_on(None))
     with pytest.raises(ActivationRefused, match="in_place has one"):
-        await replica.try_out(ActivationRequest(two.second, "ada"), TrialPlan("canary", 0.1))
+        await replica.try_out(TrialRequest(two.second, "ada", TrialPlan("canary", 0.1)))
     assert two.phases == []

@@ -34,7 +34,7 @@ def test_the_shipped_recipe_gives_the_rows_that_it_always_gave() -> None:
     digest = hashlib.sha256()
     for row in rows:
         digest.update(
-            repr((row.tokens.tolist(), row.learned.tolist(), [list(map(int, r)) for r in row.rivals])).encode()
+            repr((row.tokens.tolist(), row.learned.tolist(), [list(map(int, r)) for r in row.allowed])).encode()
         )
     lengths = np.array([len(row.tokens) for row in rows])
     order = batches(lengths, recipe.optimisation.batch, recipe.seed)

@@ -43,14 +43,14 @@ def mixed(comments: Rows, sources: list[ReplaySource], exposures: int = 1000, se
 
 def test_rows_are_read_back_as_they_were_stored(tmp_path: Path) -> None:
     rows = list(made(50))
-    rivals = tuple(np.arange(n, dtype=np.int32) for n in (3, 1, 2))
-    rows.append(TrainingRow(np.arange(9, dtype=np.int32), np.array([2, 4, 8], np.int32), rivals))
+    allowed = tuple(np.arange(n, dtype=np.int32) for n in (3, 1, 2))
+    rows.append(TrainingRow(np.arange(9, dtype=np.int32), np.array([2, 4, 8], np.int32), allowed))
     read = stored(iter(rows), tmp_path / "rows")
     assert len(read) == len(rows)
     for at, row in enumerate(rows):
         assert read[at].tokens.tolist() == row.tokens.tolist()
         assert read[at].learned.tolist() == row.learned.tolist()
-        assert [told.tolist() for told in read[at].rivals] == [told.tolist() for told in row.rivals]
+        assert [told.tolist() for told in read[at].allowed] == [told.tolist() for told in row.allowed]
 
 
 @given(shares, st.integers(1000, 100_000))

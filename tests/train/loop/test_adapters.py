@@ -34,7 +34,7 @@ from train.run import run
 TOKENIZER = tokenizer_of_kind("bundled")
 SHAPE = Architecture(vocabulary=len(TOKENIZER), hidden=64, layers=2, intermediate=64, context=4096)
 TINY: dict[str, Any] = {"corpus": 40, "exposures": 1.5, "optimisation": {"batch": 8, "learning_rate": 1e-3}}
-Kind = Literal["lora", "dora"]
+AdapterKind = Literal["lora", "dora"]
 both_kinds = pytest.mark.parametrize("kind", ["lora", "dora"])
 
 
@@ -74,7 +74,7 @@ def moved(wrapped: PeftModel) -> PeftModel:
 
 
 @both_kinds
-def test_an_adapter_changes_nothing_before_it_is_trained(kind: Kind, batch: Batch) -> None:
+def test_an_adapter_changes_nothing_before_it_is_trained(kind: AdapterKind, batch: Batch) -> None:
     plain = model()
     wrapped = adapted(model(), Adapter(kind=kind), seed=0)
     with torch.no_grad():
@@ -84,7 +84,7 @@ def test_an_adapter_changes_nothing_before_it_is_trained(kind: Kind, batch: Batc
 
 
 @both_kinds
-def test_merged_weights_give_the_logits_of_base_and_adapter(kind: Kind, batch: Batch) -> None:
+def test_merged_weights_give_the_logits_of_base_and_adapter(kind: AdapterKind, batch: Batch) -> None:
     plain = model()
     wrapped = moved(adapted(model(), Adapter(kind=kind, rank=4), seed=0))
     with torch.no_grad():
@@ -107,7 +107,7 @@ def test_only_the_targets_are_touched() -> None:
 
 @both_kinds
 def test_a_run_publishes_an_ordinary_checkpoint_and_on_request_the_adapter_too(
-    kind: Kind, base: Path, tmp_path: Path
+    kind: AdapterKind, base: Path, tmp_path: Path
 ) -> None:
     changes: dict[str, Any] = {"continue_from": str(base), "dtype": "float32", "packing": 1024}
     shape = json.loads((base / "config.json").read_text())
@@ -134,7 +134,7 @@ def test_a_run_publishes_an_ordinary_checkpoint_and_on_request_the_adapter_too(
 
 
 @both_kinds
-def test_the_plan_counts_what_is_trained_without_loading_weights(kind: Kind, base: Path) -> None:
+def test_the_plan_counts_what_is_trained_without_loading_weights(kind: AdapterKind, base: Path) -> None:
     recipe = Recipe.model_validate(TINY | {"continue_from": str(base), "adapter": {"kind": kind, "rank": 4}})
     planned = plan(recipe.data, recipe.start, recipe.training, quiet)
     whole = AutoModelForCausalLM.from_pretrained(base)

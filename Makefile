@@ -68,7 +68,7 @@ setup: .venv/.set-up  ## make .venv from locks/cpu.txt
 	fi
 	@touch $@
 
-# As the bundled one was made, to the bit where the machine is alike: threads and processes decide how sums are rounded.
+# By the recipe of the bundled one. Threads and processes decide how sums are rounded: the same on alike machines.
 checkpoint: setup  ## train the bundled checkpoint anew into runs/bundled
 	@OMP_NUM_THREADS=2 $(BIN)/route-feedback train $(RECIPES)/bundled-general.yaml --out runs/bundled-general
 	@OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc_per_node 2 -m route_feedback train $(RECIPES)/bundled.yaml \

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from train.advice import settled, settled_for_texts, warnings
 from train.choosing.candidates import candidates
 from train.choosing.validation import Validation
-from train.data.batches import Batches
+from train.data.batches import Batch, Batches
 from train.data.mixture import MixedSource, Mixture
 from train.loop.adapters import adapted, trained
 from train.loop.session import Say
@@ -209,8 +209,13 @@ def _tokens(mixture: Mixture) -> int:
 
 def _passes(mixture: Mixture, pad: int, accumulate: int, packing: int | None) -> StagePasses:
     data = Batches(mixture, pad, accumulate=accumulate, packing=packing)
-    shapes = [PassShape(*batch["tokens"].shape, len(batch["at"])) for batch in map(data.__getitem__, range(len(data)))]
+    shapes = [_shape(data[number]) for number in range(len(data))]
     return StagePasses(max(shapes, key=lambda shape: shape.tokens), sum(shape.tokens for shape in shapes))
+
+
+def _shape(batch: Batch) -> PassShape:
+    sequences, width = batch["tokens"].shape
+    return PassShape(sequences, width, len(batch["at"]))
 
 
 def _of_padding(padding: float, packing: int | None) -> list[str]:

@@ -217,7 +217,7 @@ class Recipe(_RecipePart):
     one of `cpt` alone.
     cpt: plain text to learn before all else. adapter: what is learned in place of the whole base.
     word_vectors: begin with embeddings in which words and labels that go together lie together.
-    loss: `constrained` (softmax over the tokens that the serving grammar allows, at decisions), `decisions`
+    loss: `constrained` (softmax over the tokens that the service allows, at decisions), `decisions`
     (cross-entropy over the whole vocabulary, at decisions) or `completion` (on every token of the answer).
     base: a Hugging Face directory or id to go on from. continue_from: a checkpoint's directory to go on from; its
     architecture and tokenizer stay. Neither: a fresh model of the `architecture`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 import httpx
@@ -27,9 +26,9 @@ def test_the_active_taxonomy_is_served(live: Live) -> None:
     assert all(leaf["team"] and leaf["description"] for leaf in taxonomy["leaves"])
 
 
-def test_comments_of_the_test_split_keep_the_contract(live: Live) -> None:
+async def test_comments_of_the_test_split_keep_the_contract(live: Live) -> None:
     gold = list(Corpus(load_phrasebook(), "test").comments(64))
-    served = asyncio.run(serve_gold(gold, live.url, at_once=16))
+    served = await serve_gold(gold, live.url, at_once=16)
     assert served.violations == []
 
 

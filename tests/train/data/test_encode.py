@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from serve.engine.masks import Masks
+from serve.engine.masks import Mask, Masks
 from serve.routing.pair import Pair
 from taxonomy.language.chunks import chunks
 from taxonomy.language.compiled import chunk_tokens
@@ -15,15 +15,15 @@ from train.data.encode import encode
 COMMENTS = list(Corpus(load_phrasebook(), "train").comments(12))
 
 
-def allowed_by(mask: np.ndarray) -> list[int]:
-    return np.nonzero(np.unpackbits(mask.view(np.uint8), bitorder="little"))[0].tolist()
+def allowed_by(mask: Mask) -> list[int]:
+    return [int(token) for token in np.nonzero(np.unpackbits(mask.view(np.uint8), bitorder="little"))[0]]
 
 
 @pytest.mark.parametrize("number", range(len(COMMENTS)))
 def test_each_decision_is_learned_over_the_mask_that_serves(pair: Pair, number: int) -> None:
     comment = COMMENTS[number]
     (row,) = encode([comment], pair.automaton, pair.tokens, pair.prompt, "constrained")
-    masks = Masks(pair.automaton, len(pair.tokens.tokenizer))
+    masks = Masks(pair.automaton, pair.tokens.size)
     walk = pair.automaton.walk(chunk_tokens(chunks(comment.comment), pair.tokens))
     for at, allowed in zip(row.learned, row.allowed, strict=True):
         assert allowed.tolist() == allowed_by(masks.of(walk))

@@ -74,7 +74,7 @@ def version(asked: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Checkpoi
 
 
 def steps(out: Path) -> list[int]:
-    return [step["step"] for step in read_steps(out.with_name(f"{out.name}.run") / "steps.jsonl")]
+    return [int(step["step"]) for step in read_steps(out.with_name(f"{out.name}.run") / "steps.jsonl")]
 
 
 def test_a_run_killed_at_random_steps_publishes_the_same_weights(

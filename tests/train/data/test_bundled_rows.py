@@ -18,8 +18,8 @@ from train.data.encode import encode
 from train.data.mixture import batches
 from train.recipe import Recipe, load_recipe
 
-# Rows and order as the shipped checkpoint saw them. What a decision is compared with has changed since (docs/decisions/009);
-# with so small a tokenizer, whose tokens begin few others, the two are the same.
+# Rows and order as the shipped checkpoint saw them. What a decision is compared with has changed (docs/decisions/009);
+# the two are the same with so small a tokenizer, whose tokens begin few others.
 DIGEST = "21525c84f294c63d"
 
 

@@ -75,11 +75,11 @@ EVAL: Final = Group(
 BENCH: Final = Group(
     "How fast, beside vLLM as it comes.",
     {
-        "speed": Command("eval.commands.bench_speed", "Answers a second of five systems, side by side in one run."),
-        "constraint": Command("eval.commands.bench_constraint", "Compile and decision times, and how they grow."),
-        "scores": Command("eval.commands.bench_scores", "Scoring alone, beside a plain loop."),
-        "swap": Command("eval.commands.bench_swap", "One checkpoint for another under load."),
-        "observing": Command("eval.commands.bench_observing", "Throughput with metrics and traces, and without."),
+        "speed": Command("eval.commands.bench.speed", "Answers a second of five systems, side by side in one run."),
+        "constraint": Command("eval.commands.bench.constraint", "Compile and decision times, and how they grow."),
+        "scores": Command("eval.commands.bench.scores", "Scoring alone, beside a plain loop."),
+        "swap": Command("eval.commands.bench.swap", "One checkpoint for another under load."),
+        "observing": Command("eval.commands.bench.observing", "Throughput with metrics and traces, and without."),
     },
 )
 TREE: Final = Group(

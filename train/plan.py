@@ -209,11 +209,11 @@ def _tokens(mixture: Mixture) -> int:
 
 def _passes(mixture: Mixture, pad: int, accumulate: int, packing: int | None) -> StagePasses:
     data = Batches(mixture, pad, accumulate=accumulate, packing=packing)
-    shapes = [_shape(data[number]) for number in range(len(data))]
+    shapes = [_shape_of_pass(data[number]) for number in range(len(data))]
     return StagePasses(max(shapes, key=lambda shape: shape.tokens), sum(shape.tokens for shape in shapes))
 
 
-def _shape(batch: Batch) -> PassShape:
+def _shape_of_pass(batch: Batch) -> PassShape:
     sequences, width = batch["tokens"].shape
     return PassShape(sequences, width, len(batch["at"]))
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from eval.commands.bench_files import keep, say
+from eval.commands.bench.files import keep, say
 from eval.commands.options import Comments, FiguresFile
 from taxonomy.command_line import Json, emit
 from taxonomy.comments import read_comments

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from eval.commands.bench_files import keep, read_texts, say
+from eval.commands.bench.files import keep, read_texts, say
 from eval.commands.options import Comments, FiguresFile
 from taxonomy.command_line import Json, emit, table
 from taxonomy.errors import CallWrong

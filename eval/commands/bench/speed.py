@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.table import Table
 
-from eval.commands.bench_files import keep, read_texts, say
+from eval.commands.bench.files import keep, read_texts, say
 from eval.commands.options import Comments, FiguresFile, chosen, separated
 from taxonomy.command_line import Json, emit, table
 from taxonomy.errors import CallWrong

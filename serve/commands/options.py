@@ -45,7 +45,12 @@ def settings_of(file: Path | None, **flags: Any) -> Settings:
     return load_settings(os.environ, file, **flags)
 
 
-def check_taxonomy(settings: Settings) -> None:
-    """Before anything heavy is imported. Raises CallWrong where the file is not there."""
+def check_named(settings: Settings) -> None:
+    """What is named is there: said before anything heavy is imported. Raises CallWrong or CheckpointInvalid."""
+    from serve.routing.source import is_base_model
+    from taxonomy.checkpoint.manifest import read_manifest
+
     if not settings.taxonomy.is_file():
         raise CallWrong(f"there is no taxonomy file {settings.taxonomy}")
+    if settings.registry is None and not is_base_model(settings.checkpoint):
+        read_manifest(Path(settings.checkpoint))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 import typer
 from tqdm import tqdm
 
-from serve.commands.options import Checkpoint, SettingsFile, TaxonomyFile, check_taxonomy, settings_of
+from serve.commands.options import Checkpoint, SettingsFile, TaxonomyFile, check_named, settings_of
 from taxonomy.command_line import results_alone
 from taxonomy.errors import CallWrong, DataInvalid, EngineFailed, RouteFeedbackError
 
@@ -45,7 +45,7 @@ def command(
         asking = _service(url)
     else:
         chosen = settings_of(settings, checkpoint=checkpoint, taxonomy=taxonomy)
-        check_taxonomy(chosen)
+        check_named(chosen)
         asking = _engine(chosen)
     with results_alone() as stdout:
         return asyncio.run(_route(asking, requests, out, stdout))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from serve.commands.options import Checkpoint, SettingsFile, TaxonomyFile, check_taxonomy, settings_of
+from serve.commands.options import Checkpoint, SettingsFile, TaxonomyFile, check_named, settings_of
 
 
 def command(
@@ -20,7 +20,7 @@ def command(
 ) -> None:
     """The service over HTTP."""
     chosen = settings_of(settings, host=host, port=port, checkpoint=checkpoint, taxonomy=taxonomy)
-    check_taxonomy(chosen)
+    check_named(chosen)
     import asyncio
 
     from serve.http.server import listen

@@ -7,7 +7,7 @@ from serve.commands.options import (
     RegistryPlace,
     SettingsFile,
     TaxonomyOfCheckpoint,
-    check_taxonomy,
+    check_named,
     settings_of,
 )
 from taxonomy.checkpoint.manifest import read_manifest
@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """Record what the engine decides with it."""
     chosen = settings_of(settings, registry=registry, taxonomy=taxonomy)
-    check_taxonomy(chosen)
+    check_named(chosen)
     version = read_manifest(folder).version
     from serve.activation.proof import PROBES
     from serve.fingerprinting import fingerprinted

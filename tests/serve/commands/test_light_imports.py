@@ -43,6 +43,8 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         (["serve", "--port", "70000"], 2, "--port: Input should be less than or equal to 65535"),
         (["serve", "--settings", "nowhere.yaml"], 2, "there is no file nowhere.yaml"),
         (["serve", "--taxonomy", "nowhere.yaml"], 2, "there is no taxonomy file nowhere.yaml"),
+        (["serve", "--checkpoint", "nowhere"], 1, "there is no checkpoint directory nowhere"),
+        (["route", "late", "--checkpoint", "nowhere"], 1, "there is no checkpoint directory nowhere"),
         (["route"], 2, "give either a comment or --file"),
         (["route", "--file", "nowhere.jsonl"], 1, "No such file or directory: 'nowhere.jsonl'"),
         (["route", "late", "--url", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1 did not answer"),

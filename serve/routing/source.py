@@ -1,0 +1,52 @@
+"""What a model's name stands for: a checkpoint with its manifest, an adapter over one, or a base model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from taxonomy.checkpoint.calibration import Calibration
+from taxonomy.checkpoint.manifest import MANIFEST, Manifest, check_pair, read_manifest, verify
+from taxonomy.labels import CheckpointId
+from taxonomy.language.prompt import PromptStyle
+from taxonomy.tree import Taxonomy
+
+
+class Source(NamedTuple):
+    """What is to be loaded: weights, perhaps an adapter of them, and what is known of both."""
+
+    checkpoint: CheckpointId
+    path: str
+    adapter: str | None
+    style: PromptStyle
+    calibration: Calibration | None
+
+
+def source_of(model: str, taxonomy: Taxonomy, bases: Callable[[CheckpointId], Path] | None) -> Source:
+    """A checkpoint's files are hashed. Raises CheckpointInvalid."""
+    folder = Path(model)
+    if is_base_model(model):
+        return Source(CheckpointId(f"base:{model}"), model, None, PromptStyle.IN_CONTEXT, None)
+    manifest = _sound(folder, taxonomy)
+    path, adapter = model, None
+    if manifest.adapter_of:
+        base = bases(manifest.adapter_of) if bases else folder.parent / manifest.adapter_of
+        path, adapter = str(base), model
+        _sound(base, taxonomy)
+    return Source(manifest.version, path, adapter, manifest.prompt_style, manifest.calibration)
+
+
+def _sound(folder: Path, taxonomy: Taxonomy) -> Manifest:
+    manifest = read_manifest(folder)
+    verify(folder, manifest)
+    check_pair(manifest, taxonomy)
+    return manifest
+
+
+def is_base_model(model: str) -> bool:
+    """A model directory that was never ours, or a hub id such as `org/name`."""
+    folder = Path(model)
+    if folder.is_dir():
+        return (folder / "config.json").is_file() and not (folder / MANIFEST).is_file()
+    return not folder.is_absolute() and model.count("/") == 1 and not model.startswith(".")

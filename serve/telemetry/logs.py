@@ -20,8 +20,11 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter
 from structlog.typing import EventDict, WrappedLogger
 
 Form = Literal["text", "json"]
-_LEFT_OUT: Final = {"event", "_record", "_from_structlog", "stack_info", "message", "asctime", "color_message"}
-"""What stands under another key, what structlog needs on the way, and what other formatters have left on a record."""
+_LEFT_OUT: Final = {
+    *("event", "_record", "_from_structlog", "stack_info"),
+    *("message", "asctime", "color_message", "vllm_process_name"),
+}
+"""What stands under another key, what structlog needs on the way, and what others leave on every record."""
 
 
 def configure(form: Form) -> None:

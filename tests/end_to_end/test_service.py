@@ -69,6 +69,7 @@ def test_a_deadline_that_cannot_be_met_is_a_504(live: Live) -> None:
 def test_openapi_shows_the_request_with_an_example(live: Live) -> None:
     document = httpx.get(f"{live.url}/openapi.json").json()
     body = document["paths"]["/v1/route"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    example = body["examples"][0]
+    schema = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+    example = schema["examples"][0]
     assert httpx.post(f"{live.url}/v1/route", json=example, timeout=60).status_code == 200
     assert "application/problem+json" in json.dumps(document["paths"]["/v1/route"]["post"]["responses"]["422"])

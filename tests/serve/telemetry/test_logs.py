@@ -20,6 +20,7 @@ from serve.telemetry.logs import Form, configure, formatter
 from tests.serve.telemetry.test_metrics import Failing, app_with
 
 TEXT = "Zebrafish 4711 came late."
+LEFT_BY_OTHERS = {"color_message": "failed", "vllm_process_name": "MainProcess"}
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_lines_of_libraries_have_the_same_form_and_follow_the_same_rule(capsys: 
     configure("json")
     library = logging.getLogger("some.library")
     library.info("of no interest")
-    library.error("failed on %d", 4, exc_info=ValueError(TEXT), extra={"color_message": "failed"})
+    library.error("failed on %d", 4, exc_info=ValueError(TEXT), extra=LEFT_BY_OTHERS)
     (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert list(line) == ["time", "level", "logger", "message", "exception"]
     assert (line["level"], line["logger"], line["message"]) == ("error", "some.library", "failed on 4")

@@ -20,11 +20,8 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter
 from structlog.typing import EventDict, WrappedLogger
 
 Form = Literal["text", "json"]
-_LEFT_OUT: Final = {
-    *("event", "_record", "_from_structlog", "stack_info"),
-    *("message", "asctime", "color_message", "vllm_process_name"),
-}
-"""What stands under another key, what structlog needs on the way, and what others leave on every record."""
+_LEFT_OUT: Final = {"event", "_record", "_from_structlog", "stack_info", "message", "asctime", "color_message"}
+"""What stands under another key, what structlog needs on the way, and what other formatters have left on a record."""
 
 
 def configure(form: Form) -> None:
@@ -81,7 +78,9 @@ def _with_usual_keys(logger: WrappedLogger, method: str, event: EventDict) -> Ev
         "logger": record.name,
         "message": event["event"],
     }
-    return usual | {name: value for name, value in event.items() if name not in _LEFT_OUT}
+    # What is on every record is no field of this one: vLLM's factory of records puts its process's name there.
+    left_out = _LEFT_OUT | vars(logging.makeLogRecord({})).keys()
+    return usual | {name: value for name, value in event.items() if name not in left_out}
 
 
 def _text(logger: WrappedLogger, method: str, event: EventDict) -> str:  # noqa: ARG001

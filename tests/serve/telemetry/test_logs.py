@@ -20,7 +20,6 @@ from serve.telemetry.logs import Form, configure, formatter
 from tests.serve.telemetry.test_metrics import Failing, app_with
 
 TEXT = "Zebrafish 4711 came late."
-LEFT_BY_OTHERS = {"color_message": "failed", "vllm_process_name": "MainProcess"}
 
 
 @pytest.fixture
@@ -115,7 +114,7 @@ def test_lines_of_libraries_have_the_same_form_and_follow_the_same_rule(capsys: 
     configure("json")
     library = logging.getLogger("some.library")
     library.info("of no interest")
-    library.error("failed on %d", 4, exc_info=ValueError(TEXT), extra=LEFT_BY_OTHERS)
+    library.error("failed on %d", 4, exc_info=ValueError(TEXT), extra={"color_message": "failed"})
     (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert list(line) == ["time", "level", "logger", "message", "exception"]
     assert (line["level"], line["logger"], line["message"]) == ("error", "some.library", "failed on 4")
@@ -135,3 +134,21 @@ def test_a_person_at_a_terminal_is_told_of_what_is_wrong_alone(capsys: pytest.Ca
 def test_importing_configures_nothing() -> None:
     code = "import logging, serve.telemetry.logs; print(logging.getLogger().handlers)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_what_a_library_puts_on_every_record_is_no_field(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = logging.getLogRecordFactory()
+
+    def factory(*arguments: Any, **options: Any) -> logging.LogRecord:
+        record = before(*arguments, **options)
+        record.process_title = "MainProcess"
+        return record
+
+    monkeypatch.setattr(logging, "_logRecordFactory", factory)
+    configure("json")
+    logging.getLogger("some.library").error("failed", extra={"attempt": 2})
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert list(line) == ["time", "level", "logger", "message", "attempt"]

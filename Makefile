@@ -27,7 +27,7 @@ run: setup  ## start the service with the bundled taxonomy and checkpoint
 
 test: setup .venv/.debian  ## every test
 	@echo "== tests"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 check: setup  ## lint, types, layers, tests
 	@echo "== ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -79,7 +79,14 @@ def load_pair(settings: Settings) -> Pair:
     """The pair that the settings name. Raises TaxonomyInvalid, CheckpointInvalid or CallWrong."""
     registry = registry_of(settings)
     bases = registry.folder if registry else None
-    return pair_of(settings.checkpoint, load_taxonomy(settings.taxonomy), settings.cache, bases)
+    taxonomy = load_taxonomy(settings.taxonomy)
+    return pair_of(settings.checkpoint, taxonomy, settings.cache, bases, _context_of(settings))
+
+
+def _context_of(settings: Settings) -> int | None:
+    """What the settings say of it; vLLM's own argument goes before ours."""
+    given = settings.engine.get("max_model_len", settings.max_model_len)
+    return given if isinstance(given, int) and given > 0 else None
 
 
 def first_pair(settings: Settings) -> First:
@@ -91,7 +98,7 @@ def first_pair(settings: Settings) -> First:
     if registry is None or (checkpoint := registry.read().active) is None:
         return First(load_pair(settings), None)
     manifest, taxonomy = registry.manifest(checkpoint), registry.taxonomy(checkpoint)
-    pair = pair_of(str(registry.folder(checkpoint)), taxonomy, settings.cache)
+    pair = pair_of(str(registry.folder(checkpoint)), taxonomy, settings.cache, context=_context_of(settings))
     return First(pair, manifest.fingerprint)
 
 

@@ -24,6 +24,7 @@ INTERRUPTED: Final = 130
 _FILE_WIDTH: Final = 240
 """Characters that a table may take where no terminal says how wide it is."""
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
+Sheet = Annotated[str | None, typer.Option("--sheet", metavar="NAME", help="The sheet to read, of a workbook.")]
 _results: ContextVar[TextIO | None] = ContextVar("results", default=None)
 """Where results go while standard output is kept for them alone."""
 

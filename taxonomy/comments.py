@@ -2,21 +2,24 @@
 
 {"id": "...", "comment": "...", "segments": [{"content": "...", "L1": "...", ..., "emotion": "negative"}]}
 
-Predictions may also name the `checkpoint` and `taxonomy` that made them, and give each segment a `confidence`.
+Predictions may also name the `checkpoint` and `taxonomy` that made them, give each segment a `confidence`, and list the
+`residue` with its own; what lies between the segments is residue all the same. An id may be a whole number. The levels
+below a leaf are absent, empty or null.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from taxonomy.errors import DataInvalid
-from taxonomy.files import numbered, write_jsonl
+from taxonomy.files import write_jsonl
+from taxonomy.jsonl import id_text, parsed, without_faults
 from taxonomy.labels import LEVELS, Emotion, LabelPath, emotion_named
 from taxonomy.language.answer import Part
+
+_NEEDED: Final = frozenset({"id", "comment", "segments"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,43 +84,54 @@ def as_json(comment: LabelledComment) -> dict[str, Any]:
 
 
 def read_comments(file: Path) -> Iterator[LabelledComment]:
-    """Read JSONL. Raises DataInvalid with file, line and field."""
-    for number, line in numbered(file):
-        try:
-            yield from_json(json.loads(line))
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise DataInvalid(f"{file}:{number}: {error}") from error
+    """Read JSONL. Raises DataInvalid with file, line and field of every row in error."""
+    return without_faults(parsed(file, lambda row: from_json(row.value)))
 
 
-def from_json(row: dict[str, Any]) -> LabelledComment:
-    """One row. Raises ValueError, TypeError or AttributeError, naming the field where it can."""
-    needed = {"id", "comment", "segments"}
-    if missing := needed - row.keys():
+def from_json(row: Mapping[str, Any]) -> LabelledComment:
+    """One row. Raises ValueError, naming the field."""
+    if missing := _NEEDED - row.keys():
         raise ValueError(f"the field {min(missing)!r} is missing")
-    if unknown := row.keys() - needed - {"checkpoint", "taxonomy"}:
+    if unknown := row.keys() - _NEEDED - {"checkpoint", "taxonomy", "residue"}:
         raise ValueError(f"the field {min(unknown)!r} is unknown")
-    if not isinstance(row["id"], str):
-        raise TypeError("the field 'id' is not text")
-    comment, spans, at = row["comment"], [], 0
-    for index, segment in enumerate(row["segments"]):
-        where = f"segments[{index}]"
-        start = comment.find(_field(segment, "content", where), at)
-        if start < 0:
-            raise ValueError(f"{where}.content is not in the comment after the segment before it")
-        at = start + len(segment["content"])
-        named = [level for level in LEVELS if level in segment]
-        if named != list(LEVELS[: len(named)]):
-            raise ValueError(f"{where} has {named[-1]}, and not every level above it")
-        path = tuple(_field(segment, level, where) for level in named)
-        try:
-            emotion = emotion_named(segment.get("emotion"))
-        except ValueError as error:
-            raise ValueError(f"{where}.{error}") from error
-        spans.append(Span(start, at, path, emotion))
-    return LabelledComment(row["id"], comment, tuple(spans))
+    id_, comment, segments = id_text(row["id"]), row["comment"], row["segments"]
+    if not isinstance(comment, str):
+        raise ValueError("the field 'comment' is not text")  # noqa: TRY004 (the row is wrong, not the caller)
+    if not isinstance(segments, list):
+        raise ValueError("the field 'segments' is not a list")  # noqa: TRY004
+    spans, at = [], 0
+    for index, segment in enumerate(segments):
+        span = _span(segment, comment, at, f"segments[{index}]")
+        at = span.end
+        spans.append(span)
+    return LabelledComment(id_, comment, tuple(spans))
 
 
-def _field(segment: dict[str, Any], name: str, where: str) -> str:
+def _span(segment: Any, comment: str, at: int, where: str) -> Span:
+    if not isinstance(segment, dict):
+        raise ValueError(f"{where} is not an object")  # noqa: TRY004
+    content = _field(segment, "content", where)
+    start = comment.find(content, at)
+    if start < 0:
+        raise ValueError(f"{where}.content is not in the comment after the segment before it")
+    try:
+        emotion = emotion_named(segment.get("emotion"))
+    except ValueError as error:
+        raise ValueError(f"{where}.{error}") from error
+    return Span(start, start + len(content), _path(segment, where), emotion)
+
+
+def _path(segment: Mapping[str, Any], where: str) -> LabelPath:
+    """The labels down to the leaf; what lies below it is absent, empty or null."""
+    named = [level for level in LEVELS if segment.get(level) not in (None, "")]
+    if not named:
+        raise ValueError(f"{where}.L1 is missing")
+    if named != list(LEVELS[: len(named)]):
+        raise ValueError(f"{where} has {named[-1]}, and not every level above it")
+    return tuple(_field(segment, level, where) for level in named)
+
+
+def _field(segment: Mapping[str, Any], name: str, where: str) -> str:
     value = segment.get(name)
     if not isinstance(value, str) or not value:
         raise ValueError(f"{where}.{name} is not text")

@@ -14,22 +14,30 @@ from taxonomy.tree import Leaf, Taxonomy
 
 @dataclass(frozen=True)
 class Diff:
-    """Leaves by what became of them. `moved` maps an old path to its new one; `changed` has old and new of one path."""
+    """Leaves by what became of them.
+
+    moved: an old path's new one. merged: a leaf that went, and what was above it, which is a leaf now.
+    split: a leaf that has leaves below it now, and those. changed: old and new of one path.
+    """
 
     added: tuple[LabelPath, ...]
     removed: tuple[LabelPath, ...]
     moved: dict[LabelPath, LabelPath]
+    merged: dict[LabelPath, LabelPath]
+    split: dict[LabelPath, tuple[LabelPath, ...]]
     changed: tuple[tuple[Leaf, Leaf], ...]
 
     @property
     def is_empty(self) -> bool:
-        return not (self.added or self.removed or self.moved or self.changed)
+        return not (self.added or self.removed or self.moved or self.merged or self.split or self.changed)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "added": [list(path) for path in self.added],
             "removed": [list(path) for path in self.removed],
             "moved": [{"from": list(old), "to": list(new)} for old, new in self.moved.items()],
+            "merged": [{"from": list(old), "to": list(new)} for old, new in self.merged.items()],
+            "split": [{"from": list(old), "to": [list(path) for path in below]} for old, below in self.split.items()],
             "changed": [{"path": list(new.path), "fields": changed_fields(old, new)} for old, new in self.changed],
         }
 
@@ -38,25 +46,40 @@ def diff(old: Taxonomy, new: Taxonomy) -> Diff:
     """Compare two taxonomies.
 
     A leaf has moved where exactly one leaf that went and one that came share a scope, or the last label, or where the
-    new one names the old one's last label among its synonyms. What is not that plain is removed and added.
+    new one names the old one's last label among its synonyms; levels may differ. The same scope comes before the tree
+    (merged, split), and that before the names. What is not that plain is removed and added.
     """
     went = [leaf for leaf in old.leaves if leaf.path not in new]
     came = [leaf for leaf in new.leaves if leaf.path not in old]
-    moved: dict[LabelPath, LabelPath] = {}
-    for key_of_old, key_of_new in _SIGNS:
+    scopes, *names = _SIGNS
+    moved = _paired(went, came, *scopes)
+    merged = {leaf.path: above for leaf in went if leaf.path not in moved for above in _above(leaf.path, new)}
+    split = {leaf.path: _below(leaf.path, new) for leaf in went if leaf.path not in moved and new.children(leaf.path)}
+    placed = {*merged.values(), *(path for below in split.values() for path in below)}
+    for signs in names:
+        gone = moved.keys() | merged.keys() | split.keys()
+        there = {*moved.values(), *placed}
         moved |= _paired(
-            [leaf for leaf in went if leaf.path not in moved],
-            [leaf for leaf in came if leaf.path not in moved.values()],
-            key_of_old,
-            key_of_new,
+            [leaf for leaf in went if leaf.path not in gone], [leaf for leaf in came if leaf.path not in there], *signs
         )
     both = [(leaf, new.leaf(leaf.path)) for leaf in old.leaves if leaf.path in new]
     return Diff(
-        added=tuple(leaf.path for leaf in came if leaf.path not in moved.values()),
-        removed=tuple(leaf.path for leaf in went if leaf.path not in moved),
+        added=tuple(leaf.path for leaf in came if leaf.path not in {*moved.values(), *placed}),
+        removed=tuple(leaf.path for leaf in went if leaf.path not in moved.keys() | merged.keys() | split.keys()),
         moved=moved,
+        merged=merged,
+        split=split,
         changed=tuple((one, other) for one, other in both if one != other),
     )
+
+
+def _above(path: LabelPath, taxonomy: Taxonomy) -> list[LabelPath]:
+    """The leaf on the way to a path, if there is one."""
+    return [path[:level] for level in range(1, len(path)) if path[:level] in taxonomy]
+
+
+def _below(path: LabelPath, taxonomy: Taxonomy) -> tuple[LabelPath, ...]:
+    return tuple(leaf.path for leaf in taxonomy.leaves if leaf.path[: len(path)] == path)
 
 
 def changed_fields(old: Leaf, new: Leaf) -> list[str]:
@@ -86,10 +109,15 @@ def _paired(went: list[Leaf], came: list[Leaf], key_of_old: Keys, key_of_new: Ke
 
 
 def migrated(comment: LabelledComment, change: Diff, new: Taxonomy) -> tuple[LabelledComment, list[LabelPath]]:
-    """The comment in the new taxonomy's paths, and those of its paths that have no place there (they stay)."""
+    """The comment in the new taxonomy's paths, and those of its paths that have no place there (they stay).
+
+    What was merged takes the label above it. What was split has no one place, unless a single leaf is below it now.
+    """
     spans, lost = [], []
+    only = {path: below[0] for path, below in change.split.items() if len(below) == 1}
+    homes = only | change.merged | change.moved
     for span in comment.segments:
-        path = change.moved.get(span.path, span.path)
+        path = homes.get(span.path, span.path)
         if path not in new:
             lost.append(path)
         spans.append(replace(span, path=path))

@@ -52,9 +52,13 @@ class TaxonomyInvalid(RouteFeedbackError):
 
 
 class DataInvalid(RouteFeedbackError):
-    """A data file holds a row that cannot be used; the text names file, line and field."""
+    """A data file holds a row that cannot be used; the text names file, line and field. line: where it is one row's."""
 
     code, title, status = "data_invalid", "Data invalid", 422
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        self.line = line
+        super().__init__(message)
 
 
 class CommentInvalid(RouteFeedbackError):

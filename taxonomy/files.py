@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from taxonomy.errors import DataInvalid
-
 UNFINISHED: Final = ".unfinished"
 """How the name of a folder ends that has not appeared yet."""
 _TAKEN: Final = {errno.ENOTEMPTY, errno.EEXIST}
@@ -35,15 +33,6 @@ def whole(file: Path) -> Iterator[Path]:
     finally:
         if part != file:
             part.unlink(missing_ok=True)
-
-
-def numbered(file: Path) -> Iterator[tuple[int, str]]:
-    """Lines and their numbers, from 1. Raises DataInvalid where the file is not UTF-8, OSError where there is none."""
-    with file.open(encoding="utf-8") as lines:
-        try:
-            yield from enumerate(lines, 1)
-        except UnicodeDecodeError as error:
-            raise DataInvalid(f"{file}: not UTF-8 at byte {error.start}") from error
 
 
 def write_text(text: str, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""The taxonomy: leaves of one depth, each a whole path, with its scope, team and workflow."""
+"""The taxonomy: leaves, each a whole path of one to four labels, with its scope, team and workflow."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from functools import cached_property
 from taxonomy.labels import LabelPath, TaxonomyId
 
 DEFAULT_REVIEW_BELOW = 0.5
+_NAMED = 3
+"""Labels that a fault lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,9 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """A valid taxonomy: all leaves at one depth (1 to 4), in path order. Made by `taxonomy.formats.registry.load`.
+    """A valid taxonomy: leaves at levels 1 to 4, in path order. Made by `taxonomy.formats.registry.load`.
 
+    A path may end above another's last level; no leaf stands above another.
     review_below: a segment whose confidence at any level is under it needs a person's eye (0 to 1).
     """
 
@@ -46,7 +49,8 @@ class Taxonomy:
 
     @property
     def depth(self) -> int:
-        return len(self.leaves[0].path)
+        """The level of the deepest leaf."""
+        return max(len(leaf.path) for leaf in self.leaves)
 
     @cached_property
     def version(self) -> TaxonomyId:
@@ -78,6 +82,16 @@ class Taxonomy:
     def children(self, path: LabelPath = ()) -> tuple[str, ...]:
         """The labels right below a path, sorted; none below a leaf."""
         return self._children.get(path, ())
+
+    def fault_of(self, path: LabelPath) -> str | None:
+        """Why a path is no leaf, in a line; None where it is one."""
+        if path in self:
+            return None
+        name = " > ".join(path) or "a path without labels"
+        if below := self.children(path) if path else ():
+            more = f" or {len(below) - _NAMED} more" * (len(below) > _NAMED)
+            return f"{name} ends above a leaf; go on with {', '.join(map(repr, below[:_NAMED]))}{more}"
+        return f"{name} is not a leaf of the taxonomy"
 
 
 def taxonomy_of(

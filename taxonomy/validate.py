@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from taxonomy.errors import Fault, TaxonomyInvalid
 from taxonomy.labels import LEVELS, LabelPath
+from taxonomy.names import difference, fault_of_name, fault_of_text, is_blank, looks
 from taxonomy.tree import DEFAULT_REVIEW_BELOW, Leaf, Note, Taxonomy, taxonomy_of
 
-MAX_LABEL = 200
+_Look = tuple[LabelPath, int, str]
+"""Above whom it stands, which of the two ways of looking the same, and how it looks."""
+MAX_LABEL: Final = 200
+MAX_TEXT: Final = 10_000
+"""Characters of a description or of any other text: a scope is a line, and a workbook's cell ends at 32,767."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +35,21 @@ def taxonomy_from_rows(
 ) -> Taxonomy:
     """Check the rows against each other and build the taxonomy.
 
-    `faults` are those the reader found already. Raises TaxonomyInvalid with all of them and all found here.
+    A row whose path others go on from describes an inner node; the rest are leaves, at levels 1 to 4. `faults` are
+    those the reader found already. Raises TaxonomyInvalid with all of them and all found here.
     """
-    found = [*faults, *_text_faults(rows)]
-    parents = {row.path[:depth] for row in rows for depth in range(1, len(row.path))}
-    leaves = [row for row in rows if row.path not in parents]
-    inner = [row for row in rows if row.path in parents]
-    found += _repeat_faults(rows) + _sibling_faults(rows) + _depth_faults(leaves)
-    if not leaves and not found:
+    found = [*faults, *_depth_faults(rows)]
+    rows = [row for row in rows if len(row.path) <= len(LEVELS)]
+    found += _text_faults(rows) + _repeat_faults(rows) + _label_faults(rows) + _unit_faults(rows)
+    if not rows and not found:
         found.append(Fault(source, "there is no leaf in it", "add at least one path of labels"))
     if not 0 <= review_below <= 1:
         found.append(Fault(source, f"review_below is {review_below}", "give a probability from 0 to 1"))
     if found:
         raise TaxonomyInvalid(found)
+    parents = {row.path[:depth] for row in rows for depth in range(1, len(row.path))}
+    leaves = [row for row in rows if row.path not in parents]
+    inner = [row for row in rows if row.path in parents]
     return taxonomy_of(
         (Leaf(row.path, row.description, row.synonyms, row.team, row.workflow) for row in leaves),
         {row.path: Note(row.description, row.synonyms) for row in inner if row.description or row.synonyms},
@@ -50,28 +57,55 @@ def taxonomy_from_rows(
     )
 
 
+def _depth_faults(rows: Sequence[Row]) -> list[Fault]:
+    most = len(LEVELS)
+    return [
+        Fault(row.where, f"{' > '.join(row.path)!r} has {len(row.path)} labels", f"give each path at most {most}")
+        for row in rows
+        if len(row.path) > most
+    ]
+
+
 def _text_faults(rows: Sequence[Row]) -> list[Fault]:
+    """Of each text once, at its first place: an inner node's label stands in every row below it."""
     faults = []
+    seen: set[tuple[str, str]] = set()
     for row in rows:
-        named = [(LEVELS[depth], label) for depth, label in enumerate(row.path[:4])]
-        named += [("description", row.description), ("team", row.team), ("workflow", row.workflow)]
-        named += [("synonym", synonym) for synonym in row.synonyms]
-        for name, text in named:
-            if any(unicodedata.category(c) in {"Cc", "Cs"} for c in text):
-                faults.append(Fault(row.where, f"{name} {text!r} holds a control character", "remove it"))
-            if text != text.strip():
-                faults.append(Fault(row.where, f"{name} {text!r} begins or ends with a space", "trim it"))
-        faults += [
-            Fault(row.where, f"synonym {synonym!r} is empty or holds '|'", "reword it")
-            for synonym in row.synonyms
-            if not synonym or "|" in synonym
-        ]
-        for name, text in named[: len(row.path)]:
-            if not text.strip():
-                faults.append(Fault(row.where, f"{name} is empty", "name it"))
-            if len(text) > MAX_LABEL:
-                faults.append(Fault(row.where, f"{name} has {len(text)} characters", f"use at most {MAX_LABEL}"))
+        for name, text in _texts(row):
+            if (name, text) not in seen:
+                seen.add((name, text))
+                faults += [Fault(row.where, what, remedy) for what, remedy in _faults_of(name, text)]
     return faults
+
+
+def _texts(row: Row) -> Iterable[tuple[str, str]]:
+    yield from zip(LEVELS, row.path, strict=False)
+    yield from (("synonym", synonym) for synonym in row.synonyms)
+    yield from ((name, text) for name in ("description", "team", "workflow") if (text := getattr(row, name)))
+
+
+def _faults_of(name: str, text: str) -> Iterable[tuple[str, str]]:
+    """What is wrong and what to do, a pair each."""
+    if is_blank(text):
+        yield (
+            (f"{name} is empty", "name it")
+            if name in LEVELS
+            else (f"{name} holds nothing that can be seen", "remove it")
+        )
+        return
+    if fault := fault_of_text(text) if name == "description" else fault_of_name(text):
+        yield f"{name} {_short(text)} {fault}", "remove it"
+    if text != text.strip():
+        yield f"{name} {_short(text)} begins or ends with a space", "trim it"
+    if name == "synonym" and "|" in text:
+        yield f"{name} {_short(text)} holds '|'", "reword it"
+    limit = MAX_LABEL if name in LEVELS else MAX_TEXT
+    if len(text) > limit:
+        yield f"{name} has {len(text)} characters", f"use at most {limit}"
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= MAX_LABEL else f"{text[:MAX_LABEL]}...")
 
 
 def _repeat_faults(rows: Sequence[Row]) -> list[Fault]:
@@ -85,32 +119,47 @@ def _repeat_faults(rows: Sequence[Row]) -> list[Fault]:
     return faults
 
 
-def _sibling_faults(rows: Sequence[Row]) -> list[Fault]:
-    """Siblings that differ only in case or Unicode form look the same to a person and to a model."""
-    first: dict[LabelPath, tuple[LabelPath, str]] = {}
+def _label_faults(rows: Sequence[Row]) -> list[Fault]:
+    """Siblings that look the same to a person."""
     faults = []
+    alike: dict[_Look, tuple[str, str]] = {}
+    seen: set[LabelPath] = set()
     for row in rows:
         for depth in range(1, len(row.path) + 1):
             path = row.path[:depth]
-            folded = (*path[:-1], unicodedata.normalize("NFKC", path[-1]).casefold())
-            known, where = first.setdefault(folded, (path, row.where))
-            if known != path:
-                what = f"{path[-1]!r} differs from its sibling {known[-1]!r} ({where}) only in case or Unicode form"
-                faults.append(Fault(row.where, what, "write both the same, or rename one"))
+            if path not in seen:
+                seen.add(path)
+                keys = [(path[:-1], way, look) for way, look in enumerate(looks(path[-1]))]
+                if fault := _alike(path[-1], "its sibling", row.where, keys, alike):
+                    faults.append(fault)
     return faults
 
 
-def _depth_faults(leaves: Sequence[Row]) -> list[Fault]:
-    depths = [len(row.path) for row in leaves]
-    if not depths:
-        return []
-    usual = max(sorted(set(depths), reverse=True), key=depths.count)
-    return [
-        Fault(
-            row.where,
-            f"{' > '.join(row.path)!r} has {len(row.path)} level{'s' * (len(row.path) != 1)}, most leaves have {usual}",
-            "give every leaf the same depth, 1 to 4",
-        )
-        for row in leaves
-        if len(row.path) != usual or len(row.path) > len(LEVELS)
-    ]
+def _unit_faults(rows: Sequence[Row]) -> list[Fault]:
+    """Teams that look the same, and workflows: one of the two would get the other's work."""
+    faults = []
+    for field in ("team", "workflow"):
+        alike: dict[_Look, tuple[str, str]] = {}
+        seen = {""}
+        for row in rows:
+            text = getattr(row, field)
+            if text not in seen:
+                seen.add(text)
+                keys: list[_Look] = [((), way, look) for way, look in enumerate(looks(text))]
+                if fault := _alike(text, f"the {field}", row.where, keys, alike):
+                    faults.append(fault)
+    return faults
+
+
+def _alike(
+    name: str, other: str, where: str, keys: Sequence[_Look], known: dict[_Look, tuple[str, str]]
+) -> Fault | None:
+    """The fault of a name that looks like a known one; `known` has names by how they look, and where they stand."""
+    found = next((known[key] for key in keys if key in known), None)
+    for key in keys:
+        known.setdefault(key, (name, where))
+    if not found:
+        return None
+    text, at = found
+    what = f"{name!r} differs from {other} {text!r} ({at}) {difference(name, text)}"
+    return Fault(where, what, "write both the same, or rename one")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
@@ -20,9 +22,43 @@ from serve.settings import Settings, load_settings
 from serve.start import limits_of, load_pair, start_router
 from serve.telemetry.metrics import Metrics
 from tests.support.apps import app_on
+from tests.support.scheduling import ENGINES, rank_of, scope_of
 
 T = TypeVar("T")
 START_S = 300
+# How long an example takes says more of what else the machine does than of the code.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Only a run in parallel needs pytest-xdist."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415
+
+    class ByScope(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped to us
+        def _split_scope(self, nodeid: str) -> str:
+            return scope_of(nodeid.partition("::")[0])
+
+    return ByScope(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if ENGINES.intersection(getattr(item, "fixturenames", ())) and scope_of(file_of(item)) != "engines":
+            raise pytest.UsageError(f"{file_of(item)} uses an engine, which tests/support/scheduling.py does not see")
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: rank_of(file_of(item)))
+
+
+def file_of(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def pytest_collection_finish() -> None:
+    """Trainings collect garbage, which takes a second where all that is imported is looked through each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

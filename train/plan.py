@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
 from train.advice import settled, settled_for_texts, warnings
+from train.base import base_config
 from train.choosing.candidates import candidates
 from train.choosing.validation import Validation
 from train.data.batches import Batch, Batches
@@ -178,7 +179,7 @@ def _shape(start: StartPart, training: TrainingPart, vocabulary: int) -> ModelSh
     """From the configuration alone."""
     with torch.device("meta"):
         if start.weights:
-            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(start.weights))
+            model = AutoModelForCausalLM.from_config(base_config(start.weights))
         else:
             model = fresh_model(start.architecture, vocabulary, pad=0, eos=0, seed=0)
         parameters, config = model.num_parameters(), model.config

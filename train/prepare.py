@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from eval.general.suite import Question
 from taxonomy.checkpoint.manifest import check_pair, read_manifest, verify
-from taxonomy.errors import CallWrong, DataInvalid
+from taxonomy.errors import CheckpointInvalid, DataInvalid
 from taxonomy.language.answer import written
 from taxonomy.language.compiled import compiled
 from taxonomy.language.prompt import Prompt, PromptStyle
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
+from train.base import base_context, base_tokenizer
 from train.choosing.validation import Validation, is_asked, validation
 from train.corpus.tokenizer import learn_tokenizer
 from train.data.chats import Chat, ChatRows
@@ -62,6 +63,7 @@ def prepare(data: DataPart, start: StartPart, folder: Path, say: Say) -> Prepare
     say("encoding")
     seen = data.comments_seen(len(comments))
     prompt = Prompt(tokenizer, tokens, comments.taxonomy, PromptStyle.LEARNED)
+    _check_room(prompt, context)
     rows = stored(within(_comment_rows(comments, seen, data, tokens, prompt), context), folder / "comments")
     texts = _texts(data, tokens, context, comments.taxonomy, folder)
     encoder = ChatRows(tokenizer, tokens, context)
@@ -125,7 +127,17 @@ def _context(start: StartPart) -> int:
     """The longest row that the model takes, in tokens."""
     if start.weights is None:
         return start.architecture.context
-    return int(AutoConfig.from_pretrained(start.weights).max_position_embeddings)
+    return base_context(start.weights)
+
+
+def _check_room(prompt: Prompt, context: int) -> None:
+    """Raises CheckpointInvalid where what stands around a comment fills the context before there is one."""
+    asked = len(prompt.of(""))
+    if asked >= context:
+        raise CheckpointInvalid(
+            f"the prompt takes {asked} tokens without a comment, the context holds {context}; start from a base with "
+            "a longer one"
+        )
 
 
 def _tokenizer(start: StartPart, comments: Comments, data: DataPart, say: Say) -> PreTrainedTokenizerFast:
@@ -133,13 +145,7 @@ def _tokenizer(start: StartPart, comments: Comments, data: DataPart, say: Say) -
         say("learning the tokenizer")
         shape = start.architecture
         return learn_tokenizer(_tokenizer_texts(comments, data), shape.vocabulary, shape.context)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(start.weights)
-    except (OSError, ValueError) as error:
-        raise CallWrong(f"base {start.weights}: no tokenizer can be read: {error}") from error
-    if not tokenizer.chat_template:
-        raise CallWrong(f"base {start.weights}: its tokenizer has no chat template, so it cannot be asked anything")
-    return tokenizer
+    return base_tokenizer(start.weights)
 
 
 def _tokenizer_texts(comments: Comments, data: DataPart) -> Iterator[str]:

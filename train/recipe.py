@@ -219,8 +219,8 @@ class Recipe(_RecipePart):
     word_vectors: begin with embeddings in which words and labels that go together lie together.
     loss: `constrained` (softmax over the tokens that the service allows, at decisions), `decisions`
     (cross-entropy over the whole vocabulary, at decisions) or `completion` (on every token of the answer).
-    base: a Hugging Face directory or id to go on from. continue_from: a checkpoint's directory to go on from; its
-    architecture and tokenizer stay. Neither: a fresh model of the `architecture`.
+    base: a Hugging Face directory, a GGUF file or a hub id to go on from. continue_from: a checkpoint's directory to go
+    on from; its architecture and tokenizer stay. Neither: a fresh model of the `architecture`.
     replay_kl: weight of the divergence from the base at replay's tokens, beside their cross-entropy.
     benchmarks: a folder with `mmlu/` and `ifeval/`, whose questions are looked for in the data.
     packing: rows laid end to end in sequences of up to so many tokens; none: one row a sequence.

@@ -126,10 +126,14 @@ def naive(gold: Sequence[LabelledComment], predicted: Sequence[Prediction]) -> S
         counts["gold"] += len(g)
         counts["predicted"] += len(p)
         counts["aligned"] += len(pairs)
+        for level, name in enumerate(LEVELS, 1):
+            counts[f"gold {name}"] += sum(len(s.path) >= level for s in g)
+            counts[f"predicted {name}"] += sum(len(s.path) >= level for s in p)
         for i, j in pairs:
             counts["strict"] += (g[i].start, g[i].end) == (p[j].start, p[j].end)
             for level, name in enumerate(LEVELS, 1):
-                counts[name] += g[i].path[:level] == p[j].path[:level]
+                counts[name] += len(g[i].path) >= level and g[i].path[:level] == p[j].path[:level]
+            counts["leaf"] += g[i].path == p[j].path
             labels.append((_text(g[i].path), _text(p[j].path)))
             emotions.append((g[i].emotion, p[j].emotion))
         labels += [(_text(s.path), "") for i, s in enumerate(g) if i not in {pair.gold for pair in pairs}]
@@ -161,15 +165,16 @@ def _naive_scores(counts: Counter[str], labels: list[tuple[str, str]], emotions:
         for average in ("macro", "weighted")
     }
     sizes = counts["predicted"], counts["gold"]
-    levels = {name: Tally(counts[name], *sizes) for name in LEVELS}
-    depths = sum(counts[name] for name in LEVELS)
+    levels = {name: Tally(counts[name], counts[f"predicted {name}"], counts[f"gold {name}"]) for name in LEVELS}
+    hierarchical = sum(levels.values(), Tally(0, 0, 0))
     return Scores(
         levels=levels,
+        leaf=Tally(counts["leaf"], *sizes),
         macro=averages["macro"],
         weighted=averages["weighted"],
         leaf_interval=None,
-        hierarchical=Tally(depths, *(4 * size for size in sizes)),
-        lca_depth=depths / counts["aligned"],
+        hierarchical=hierarchical,
+        lca_depth=hierarchical.right / counts["aligned"],
         label_set=Tally(counts["set right"], counts["set predicted"], counts["set gold"]),
         span=Tally(counts["aligned"], *sizes),
         span_strict=Tally(counts["strict"], *sizes),

@@ -310,7 +310,9 @@ def _labels(body: Body) -> Body:
     # Whether a segment needs review follows from its probabilities.
     left_out = {"confidence", "needs_review"}
     segments = [{k: v for k, v in segment.items() if k not in left_out} for segment in body["segments"]]
-    return {name: body[name] for name in ("checkpoint", "taxonomy", "residue")} | {"segments": segments}
+    residue = [{name: part[name] for name in part if name not in left_out} for part in body["residue"]]
+    named = {name: body[name] for name in ("checkpoint", "taxonomy")}
+    return named | {"segments": segments, "residue": residue}
 
 
 def _quantile(values: Sequence[float], percent: int) -> float | None:

@@ -161,8 +161,8 @@ class OwnHttp:
         return SystemAnswer(tuple(part for _, part in sorted(spans, key=lambda span: span[0])))
 
 
-def _path(segment: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(segment[level] for level in LEVELS if level in segment)
+def _path(segment: Mapping[str, str | None]) -> tuple[str, ...]:
+    return tuple(label for level in LEVELS if (label := segment.get(level)))
 
 
 @contextlib.asynccontextmanager

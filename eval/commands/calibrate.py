@@ -23,19 +23,27 @@ def command(
     json: Json = False,
 ) -> None:
     """How far the probabilities can be trusted, and the threshold for review."""
-    from eval.judging.calibrate import calibrate, confidences, record_calibration
+    from eval.judging.calibrate import record_calibration
+    from eval.judging.residue import calibrate_all
     from eval.scoring.predictions import described, read_gold, read_predictions
 
     if not 0 <= error <= 1:
         raise CallWrong(f"--error {error} is no share: give one from 0 to 1")
     comments = read_gold(gold)
     predictions, faults = read_predictions(pred, comments, None)
-    found = calibrate(confidences(comments, predictions), error)
+    found = calibrate_all(comments, predictions, error)
     if record:
         record_calibration(record, pred, found)
     share = f"{found.coverage:.1%} of {found.segments} segments need no review"
     threshold = f"at most {found.wanted_error:.1%} wrong from {found.review_below:.4f} on: {share}"
-    emit(found, _table(found), threshold, *described(faults), as_json=json)
+    emit(found, _table(found), threshold, _of_residue(found), *described(faults), as_json=json)
+
+
+def _of_residue(found: Calibration) -> str:
+    if found.residue_review_below is None or found.residue_coverage is None:
+        return "residue in too few comments, or without a confidence: its probability stays the model's own"
+    held = f"at most {found.wanted_error:.1%} of residue holds feedback from {found.residue_review_below:.4f} on"
+    return f"{held}: {found.residue_coverage:.1%} of it needs no review"
 
 
 def _table(found: Calibration) -> Table:
@@ -46,7 +54,7 @@ def _table(found: Calibration) -> Table:
             scale.temperature,
             scale.upper_temperature or scale.temperature,
             scale.bias,
-            *(found.figures[name][figure] for figure in names),
+            *(found.figures.get(name, {}).get(figure) for figure in names),
         )
         for name, scale in found.scales.items()
     ]

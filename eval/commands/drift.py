@@ -12,7 +12,7 @@ from taxonomy.command_line import Json, emit
 from taxonomy.errors import CallWrong
 
 if TYPE_CHECKING:
-    from eval.judging.drift import Drift, LabelDrift
+    from eval.judging.drift import ConfidenceDrift, Drift, LabelDrift
 
 
 def command(
@@ -34,18 +34,20 @@ def _lines(found: Drift) -> Iterator[str]:
     yield "comments: {} then, {} now; segments: {}, {}".format(*found.comments, *found.segments)
     for name, labels in found.labels.items():
         yield from _level_lines(name, labels)
-    sure = found.confidence
-    yield (
-        "confidence: not scored, one side has none"
-        if sure is None
-        else f"confidence: median {sure.quartiles[0][1]:.4f} then, {sure.quartiles[1][1]:.4f} now; "
-        f"Kolmogorov-Smirnov {sure.ks:.4f}, p {sure.p:.4f}"
-    )
+    yield _confidence_line("confidence", found.confidence)
     yield "residue: {:.2%} of characters then, {:.2%} now".format(*found.residue)
+    yield _confidence_line("confidence of residue", found.residue_confidence)
     yield f"{found.unsure} unsure segments, {len(found.topics)} topics among them"
     for topic in found.topics:
         yield f"  {topic.segments} segments: {', '.join(topic.words)}"
         yield from (f"      {example}" for example in topic.examples)
+
+
+def _confidence_line(of: str, sure: ConfidenceDrift | None) -> str:
+    if sure is None:
+        return f"{of}: not scored, one side has none"
+    medians = f"median {sure.quartiles[0][1]:.4f} then, {sure.quartiles[1][1]:.4f} now"
+    return f"{of}: {medians}; Kolmogorov-Smirnov {sure.ks:.4f}, p {sure.p:.4f}"
 
 
 def _level_lines(name: str, labels: LabelDrift | None) -> Iterator[str]:

@@ -15,6 +15,7 @@ def score_table(scores: Scores) -> Table:
     """Precision, recall and F1."""
     rows: dict[str, Rates | Tally] = {
         **scores.levels,
+        "leaf": scores.leaf,
         "macro": scores.macro,
         "weighted": scores.weighted,
         "hierarchical": scores.hierarchical,

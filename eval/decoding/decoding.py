@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from eval.decoding.served import Reply, Served, answered
-from eval.judging.calibrate import calibrate, confidences
+from eval.judging.residue import calibrate_all
 from serve.activation.proof import verify
 from serve.http.schemas import response_of
 from serve.routing.router import Router
@@ -50,7 +50,7 @@ async def calibrated(router: Router, comments: Sequence[LabelledComment], wanted
     served = await decoded(router.under(None), comments)
     for violation in served.violations:
         say(f"not calibrated on {violation}")
-    return calibrate(confidences(comments, served.predictions), wanted_error)
+    return calibrate_all(comments, served.predictions, wanted_error)
 
 
 async def decoded(router: Router, comments: Sequence[LabelledComment]) -> Served:
@@ -63,6 +63,6 @@ async def decoded(router: Router, comments: Sequence[LabelledComment]) -> Served
             if not router.is_alive:
                 raise EngineFailed(f"the engine died on {comment.id}: {error}") from error
             return {"status": error.status, "detail": str(error)}
-        return response_of(answer, router.pair, comment.id, {}).model_dump(exclude_none=True)
+        return response_of(answer, router.pair, comment.id, {}).model_dump()
 
     return await answered(comments, ask, router.pair.taxonomy, AT_ONCE)

@@ -112,20 +112,25 @@ def _violations(gold: LabelledComment, answer: Reply, taxonomy: Taxonomy) -> lis
         faults.append("a span is not where it says")
     if any(path_of(segment) not in taxonomy for segment in answer["segments"]):
         faults.append("a path is not in the taxonomy")
-    if any(not 0 <= p <= 1 for segment in answer["segments"] for p in segment["confidence"].values()):
+    sure = [p for segment in answer["segments"] for p in segment["confidence"].values()]
+    sure += [residue["confidence"] for residue in answer["residue"]]
+    if any(not 0 <= p <= 1 for p in sure):
         faults.append("a confidence is no probability")
     return faults
 
 
 def _line(gold: LabelledComment, answer: Reply) -> JsonObject:
     named = {name: answer[name] for name in ("checkpoint", "taxonomy")}
-    segments = [{name: s[name] for name in s if name not in _ELSEWHERE} for s in answer["segments"]]
-    return {"id": gold.id, "comment": gold.comment} | named | {"segments": segments}
+    parts = {
+        kind: [{name: part[name] for name in part if name not in _ELSEWHERE} for part in answer[kind]]
+        for kind in ("segments", "residue")
+    }
+    return {"id": gold.id, "comment": gold.comment} | named | parts
 
 
 _ELSEWHERE = {"team", "workflow", "needs_review"}
-"""What follows from a segment's labels and confidence."""
+"""What follows from a part's labels and confidence."""
 
 
 def _row(line: JsonObject) -> PredictionRow:
-    return PredictionRow(line["id"], line["id"], line["comment"], None, line["segments"])
+    return PredictionRow(line["id"], line["id"], line["comment"], None, line["segments"], residue=line["residue"])

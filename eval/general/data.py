@@ -8,12 +8,12 @@ gsm8k/train.jsonl, gsm8k/test.jsonl                     question, answer
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from taxonomy.errors import DataInvalid
+from taxonomy.jsonl import parsed, without_faults
 
 Document = dict[str, Any]
 Splits = dict[str, list[Document]]
@@ -76,18 +76,10 @@ def _problem(row: Document) -> Document:
 
 
 def _jsonl(file: Path, document: Callable[[Document], Document]) -> list[Document]:
-    return _some(file, list(_documents(file, document)))
-
-
-def _documents(file: Path, document: Callable[[Document], Document]) -> Iterator[Document]:
-    with _opened(file) as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield document(json.loads(line))
-            except KeyError as error:
-                raise DataInvalid(f"{file}:{number}: the field {error} is missing") from error
-            except (ValueError, TypeError, AttributeError) as error:
-                raise DataInvalid(f"{file}:{number}: {error}") from error
+    try:
+        return _some(file, list(without_faults(parsed(file, lambda row: document(row.value)))))
+    except FileNotFoundError as error:
+        raise DataInvalid(f"{file} is missing") from error
 
 
 def _opened(file: Path) -> Any:

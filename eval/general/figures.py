@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from taxonomy.errors import DataInvalid
-from taxonomy.files import numbered, write_jsonl
+from taxonomy.files import write_jsonl
+from taxonomy.jsonl import Row, parsed, without_faults
 
 CHAT: Final = {"mmlu": False, "mmlu_generative": True, "ifeval": True, "gsm8k": False}
 """Of each of the harness's benchmarks whether it is asked through the chat template; the rest stands in `tasks`."""
@@ -113,11 +112,13 @@ def write_questions(questions: Iterable[QuestionResult], file: Path) -> None:
 
 
 def read_questions(file: Path) -> Iterator[QuestionResult]:
-    """Read JSONL. Raises DataInvalid with file and line."""
-    for number, line in numbered(file):
-        try:
-            row = json.loads(line)
-            scores = {name: tuple(map(bool, parts)) for name, parts in row.pop("scores").items()}
-            yield QuestionResult(scores=scores, **row)
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
-            raise DataInvalid(f"{file}:{number}: not a question's result: {error}") from error
+    """Read JSONL. Raises DataInvalid with file and line of every row in error."""
+    return without_faults(parsed(file, _result))
+
+
+def _result(row: Row) -> QuestionResult:
+    try:
+        scores = {name: tuple(map(bool, parts)) for name, parts in row.value.pop("scores").items()}
+        return QuestionResult(scores=scores, **row.value)
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ValueError(f"not a question's result: {error}") from error

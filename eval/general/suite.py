@@ -7,17 +7,16 @@ A row is a chat like any other, so that a split can be trained on as it is, or a
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from scipy.stats import binomtest
 
-from taxonomy.errors import DataInvalid
-from taxonomy.files import numbered, write_jsonl
+from taxonomy.files import write_jsonl
+from taxonomy.jsonl import Row, parsed, without_faults
 
 WORKED: Final = "gsm8k"
 """The kind whose answers are worked out: what counts is the number after the last `####`."""
@@ -86,18 +85,12 @@ def write_questions(questions: Iterable[Question], file: Path) -> int:
 
 
 def read_questions(file: Path) -> Iterator[Question]:
-    """Read JSONL. Raises DataInvalid with file and line."""
-    for number, line in numbered(file):
-        try:
-            yield _question(json.loads(line))
-        except KeyError as error:
-            raise DataInvalid(f"{file}:{number}: the field {error} is missing") from error
-        except (ValueError, TypeError) as error:
-            raise DataInvalid(f"{file}:{number}: {error}") from error
+    """Read JSONL. Raises DataInvalid with file and line of every row in error."""
+    return without_faults(parsed(file, _question))
 
 
-def _question(row: Any) -> Question:
-    asked, answered = row["messages"]
+def _question(row: Row) -> Question:
+    asked, answered = row.value["messages"]
     if [asked["role"], answered["role"]] != ["user", "assistant"]:
         raise ValueError("messages: not one of a user and one of the assistant")
-    return Question(str(row["kind"]), asked["content"], answered["content"])
+    return Question(str(row.value["kind"]), asked["content"], answered["content"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -22,22 +23,30 @@ from taxonomy.labels import LEVELS
 BINS: Final = 15
 FOLDS: Final = 5
 LEAST: Final = 50
-"""Comments with a predicted segment; fewer are too few for three parameters a level and a threshold."""
+"""Comments with a predicted segment that reaches a level; fewer are too few for three parameters and a threshold."""
 Reals = NDArray[np.float64]
+Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Confidences:
     """Predicted segments: by level (and "emotion") the probability, whether it was right, and if that can be said.
 
-    comment: number of each segment's comment. right: at a level, aligned and the path down to it is right. The emotion
-    of a segment without a gold partner is neither right nor wrong; `known` is False there.
+    comment: number of each segment's comment. right: at a level, aligned and the path down to it is right. A level that
+    the predicted path does not reach has no probability (NaN) and is neither right nor wrong, and so is the emotion of
+    a segment without a gold partner: `known` is False there. right_leaf: aligned, and the whole path is right.
     """
 
-    comment: NDArray[np.int64]
+    comment: Numbers
     probability: dict[str, Reals]
     right: dict[str, Verdicts]
     known: dict[str, Verdicts]
+    right_leaf: Verdicts
+
+    @property
+    def wrong(self) -> Verdicts:
+        """Of each segment, whether its leaf or its emotion is."""
+        return ~(self.right_leaf & self.right["emotion"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +61,37 @@ class Reliability:
 def confidences(gold: Sequence[LabelledComment], predictions: Sequence[Prediction]) -> Confidences:
     """Raises DataInvalid where a predicted segment carries no probability for one of its levels or its emotion."""
     both = matched(gold, predictions)
-    names = [*LEVELS[: both.paths.depth], "emotion"]
-    rows = [(p.id, i, s.confidence) for p in predictions for i, s in enumerate(p.segments)]
-    if lacking := [(id_, i, name) for id_, i, given in rows for name in names if name not in given]:
+    levels = LEVELS[: both.paths.depth]
+    rows = [(p.id, i, s) for p in predictions for i, s in enumerate(p.segments)]
+    # Also of a segment without labels the first level is asked for: it is a prediction, and not residue.
+    reached = [{*levels[: max(1, len(s.path))], "emotion"} for _, _, s in rows]
+    if lacking := [
+        (id_, i, name)
+        for (id_, i, s), names in zip(rows, reached, strict=True)
+        for name in sorted(names)
+        if name not in s.confidence
+    ]:
         id_, index, name = lacking[0]
         raise DataInvalid(f"{len(lacking)} confidences are missing, first {id_} segments[{index}].confidence.{name}")
-    paired = np.zeros(both.predicted.size, dtype=bool)
-    paired[both.pairs.predicted] = True
-    right = {}
-    for depth, name in enumerate(names, 1):
-        right[name] = np.zeros(both.predicted.size, dtype=bool)
-        verdicts = both.right_emotion if name == "emotion" else both.right_at(depth)
-        right[name][both.pairs.predicted[verdicts]] = True
+
+    def of_pairs(verdicts: Verdicts) -> Verdicts:
+        of_predicted = np.zeros(both.predicted.size, dtype=bool)
+        of_predicted[both.pairs.predicted[verdicts]] = True
+        return of_predicted
+
+    known = {level: np.array([level in names for names in reached], dtype=bool) for level in levels}
     return Confidences(
         comment=both.predicted.comment,
-        probability={name: np.array([given[name] for _, _, given in rows]) for name in names},
-        right=right,
-        known={name: paired if name == "emotion" else np.ones_like(paired) for name in names},
+        probability={
+            name: np.array(
+                [s.confidence[name] if name in r else np.nan for (_, _, s), r in zip(rows, reached, strict=True)]
+            )
+            for name in (*levels, "emotion")
+        },
+        right={level: of_pairs(both.right_at(n)) for n, level in enumerate(levels, 1)}
+        | {"emotion": of_pairs(both.right_emotion)},
+        known=known | {"emotion": of_pairs(np.ones(both.pairs.predicted.size, dtype=bool))},
+        right_leaf=of_pairs(both.right_leaf),
     )
 
 
@@ -81,25 +104,53 @@ def calibrate(found: Confidences, wanted_error: float) -> Calibration:
     if comments < LEAST:
         raise DataInvalid(f"{comments} comments with predicted segments are too few to calibrate on; give {LEAST}")
     after = held_out(found)
-    surest = np.minimum.reduce(list(after.values()))
-    leaf = list(found.right)[-2]
-    wrong = ~(found.right[leaf] & found.right["emotion"])
+    surest, wrong = least_of(after), found.wrong
     threshold = review_below(surest, wrong, wanted_error)
     return Calibration(
-        scales={name: fitted(found, name, np.ones_like(wrong)) for name in found.right},
+        scales=scales(found, np.ones_like(wrong)),
         review_below=threshold,
         wanted_error=wanted_error,
         coverage=float((surest >= threshold).mean()),
         comments=comments,
         segments=len(wrong),
-        figures={name: _figures(found, name, after[name]) for name in found.right},
+        figures={name: _figures(found, name, after[name]) for name in _fitted_names(found)},
     )
+
+
+def least_of(probability: Mapping[str, Reals]) -> Reals:
+    """Of each segment the least of its probabilities; those that it does not have are left out."""
+    least: Reals = np.fmin.reduce(list(probability.values()))
+    return least
+
+
+def scales(found: Confidences, chosen: Verdicts) -> dict[str, Scale]:
+    """Of every level and the emotion, fitted on the chosen segments.
+
+    A level that too few comments reach, or none, has that of the level above.
+    """
+    fits = {name: fitted(found, name, chosen) for name in _fitted_names(found)}
+    for above, level in pairwise(LEVELS):
+        fits.setdefault(level, fits[above])
+    return dict(sorted(fits.items()))
+
+
+def _fitted_names(found: Confidences) -> list[str]:
+    return [
+        name
+        for name, known in found.known.items()
+        if name in (LEVELS[0], "emotion") or len(np.unique(found.comment[known])) >= LEAST
+    ]
 
 
 def fitted(found: Confidences, name: str, chosen: Verdicts) -> Scale:
     """Temperatures and bias of greatest likelihood on the chosen segments, in bounds where the likelihood has none."""
     use = chosen & found.known[name]
-    probability, right = np.clip(found.probability[name][use], SURE, 1 - SURE), found.right[name][use]
+    return fit(found.probability[name][use], found.right[name][use])
+
+
+def fit(told: Reals, right: Verdicts) -> Scale:
+    """Of the probabilities that were told, and whether each was right."""
+    probability = np.clip(told, SURE, 1 - SURE)
     terms = np.stack([np.log(probability), -np.log1p(-probability), np.ones_like(probability)])
     sign = np.where(right, 1.0, -1.0)
 
@@ -113,20 +164,28 @@ def fitted(found: Confidences, name: str, chosen: Verdicts) -> Scale:
 
 def held_out(found: Confidences) -> dict[str, Reals]:
     """Calibrated probabilities of each segment, by scales that were fitted without its comment."""
-    _, number = np.unique(found.comment, return_inverse=True)
-    fold = np.random.default_rng(0).permutation(number.max() + 1)[number] % FOLDS
-    out = {name: np.empty(len(fold)) for name in found.right}
+    fold = folds(found.comment)
+    out = {name: np.full(len(fold), np.nan) for name in found.right}
     for held in range(FOLDS):
         own = fold == held
-        scales = {name: fitted(found, name, ~own) for name in found.right}
-        for name, scale in scales.items():
-            out[name][own] = _scaled(scale, found.probability[name][own])
-    for above, name in zip(LEVELS, list(out)[1:-1], strict=False):
+        fits = scales(found, ~own)
+        for name, before in found.probability.items():
+            given = own & ~np.isnan(before)
+            out[name][given] = scaled(fits[name], before[given])
+    for above, name in pairwise(level for level in LEVELS if level in out):
         out[name] = np.minimum(out[above], out[name])
     return out
 
 
-def _scaled(scale: Scale, probabilities: Reals) -> Reals:
+def folds(comment: Numbers) -> Numbers:
+    """Of each row, by the number of its comment, the fold that it is held out with."""
+    _, number = np.unique(comment, return_inverse=True)
+    fold: Numbers = np.random.default_rng(0).permutation(number.max() + 1)[number] % FOLDS
+    return fold
+
+
+def scaled(scale: Scale, probabilities: Reals) -> Reals:
+    """Each probability, calibrated."""
     return np.array([scale.of(float(p)) for p in probabilities])
 
 
@@ -149,16 +208,20 @@ def brier(probability: Reals, right: Verdicts) -> float:
 
 def _figures(found: Confidences, name: str, after: Reals) -> dict[str, float]:
     use = found.known[name]
-    before, right = found.probability[name][use], found.right[name][use]
     if not use.any():
         raise DataInvalid("no predicted segment is aligned with a gold one, so nothing can be said of its emotion")
+    return figures_of(found.probability[name][use], after[use], found.right[name][use])
+
+
+def figures_of(before: Reals, after: Reals, right: Verdicts) -> dict[str, float]:
+    """How often it is right, and both figures of calibration, each before and after."""
     return {
-        "segments": int(use.sum()),
+        "segments": len(right),
         "accuracy": float(right.mean()),
         "ece_before": ece(before, right),
-        "ece": ece(after[use], right),
+        "ece": ece(after, right),
         "brier_before": brier(before, right),
-        "brier": brier(after[use], right),
+        "brier": brier(after, right),
     }
 
 

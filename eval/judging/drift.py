@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,7 +17,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from eval.scoring.predictions import JsonObject, path_of, read_rows
+from eval.scoring.predictions import JsonObject, PredictionRow, is_probability, path_of, read_rows
 from taxonomy.errors import DataInvalid
 from taxonomy.labels import LEVELS, LabelPath
 
@@ -35,16 +35,20 @@ class TrafficSegment(NamedTuple):
 
 
 class Traffic(NamedTuple):
-    """What was answered: segments, and of each comment its characters and those in residue."""
+    """What was answered: segments, and of each comment its characters and those in residue.
+
+    residue_sure: of each stretch of residue that came with one, its probability to hold no feedback.
+    """
 
     segments: list[TrafficSegment]
     characters: list[int]
     residue: list[int]
+    residue_sure: list[float]
 
 
 def read_traffic(file: Path) -> Traffic:
     """The service's answers or predictions. Raises DataInvalid where a line holds neither comment nor residue."""
-    traffic = Traffic([], [], [])
+    traffic = Traffic([], [], [], [])
     for row in read_rows(file):
         segments = [_segment(row.where, index, segment) for index, segment in enumerate(row.segments)]
         labelled = sum(len(each.content) for each in segments)
@@ -57,6 +61,7 @@ def read_traffic(file: Path) -> Traffic:
         traffic.segments.extend(segments)
         traffic.characters.append(labelled + residue)
         traffic.residue.append(residue)
+        traffic.residue_sure.extend(_residue_sure(row))
     if not traffic.characters:
         raise DataInvalid(f"{file} has no comments")
     return traffic
@@ -64,12 +69,21 @@ def read_traffic(file: Path) -> Traffic:
 
 def _segment(where: str, index: int, segment: JsonObject) -> TrafficSegment:
     content, path = segment.get("content"), path_of(segment)
-    if not isinstance(content, str) or not path:
+    if not isinstance(content, str) or not path or not path[0]:
         raise DataInvalid(f"{where}: segments[{index}] has no content or no L1")
     given = segment.get("confidence") or {}
-    if not isinstance(given, dict) or not all(type(p) in (int, float) and 0 <= p <= 1 for p in given.values()):
+    if not isinstance(given, dict) or not all(map(is_probability, given.values())):
         raise DataInvalid(f"{where}: segments[{index}].confidence is not a probability for each level")
     return TrafficSegment(content, path, min(given.values()) if given else None)
+
+
+def _residue_sure(row: PredictionRow) -> Iterator[float]:
+    for index, part in enumerate(row.residue or ()):
+        given = part.get("confidence")
+        if given is not None and not is_probability(given):
+            raise DataInvalid(f"{row.where}: residue[{index}].confidence is not a probability")
+        if given is not None:
+            yield float(given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +108,7 @@ class LabelDrift:
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceDrift:
-    """Of the least confidence of each segment: quartiles of both sides, Kolmogorov and Smirnov's test."""
+    """Of segments' least confidence, or of residue's: quartiles of both sides, Kolmogorov and Smirnov's test."""
 
     quartiles: list[list[float]]
     ks: float
@@ -114,8 +128,8 @@ class Topic:
 class Drift:
     """Every figure of `docs/drift.md`; of two numbers the first is the reference's.
 
-    labels: by level, None where a side has no segment. residue: shares of characters. confidence: None where a side has
-    none. unsure: segments that were looked through for topics.
+    labels: by level, None where a side has no segment that reaches it. residue: shares of characters. confidence: None
+    where a side has none. unsure: segments that were looked through for topics.
     """
 
     comments: tuple[int, int]
@@ -123,6 +137,7 @@ class Drift:
     labels: dict[str, LabelDrift | None]
     confidence: ConfidenceDrift | None
     residue: tuple[float, float]
+    residue_confidence: ConfidenceDrift | None
     unsure: int
     topics: list[Topic]
 
@@ -135,8 +150,9 @@ def drift(reference: Traffic, traffic: Traffic, below: float) -> Drift:
         comments=(len(reference.characters), len(traffic.characters)),
         segments=(len(reference.segments), len(traffic.segments)),
         labels={LEVELS[n - 1]: _labels(reference, traffic, n) for n in range(1, depth + 1)},
-        confidence=_confidence(reference, traffic),
+        confidence=_confidence(*([s.sure for s in t.segments if s.sure is not None] for t in (reference, traffic))),
         residue=(_residue_share(reference), _residue_share(traffic)),
+        residue_confidence=_confidence(reference.residue_sure, traffic.residue_sure),
         unsure=len(unsure),
         topics=topics(unsure),
     )
@@ -147,8 +163,9 @@ def _residue_share(side: Traffic) -> float:
 
 
 def _labels(reference: Traffic, traffic: Traffic, level: int) -> LabelDrift | None:
-    """None where either side has no segment."""
-    counted = [Counter(" > ".join(s.path[:level]) for s in side.segments) for side in (reference, traffic)]
+    """Of the segments whose paths reach the level; None where either side has none."""
+    sides = [[s.path[:level] for s in side.segments if len(s.path) >= level] for side in (reference, traffic)]
+    counted = [Counter(map(" > ".join, side)) for side in sides]
     names = sorted(counted[0].keys() | counted[1].keys())
     counts = np.array([[count[name] for name in names] for count in counted], dtype=float)
     if not counts.sum(axis=1).all():
@@ -182,9 +199,9 @@ def chance(reference: Reals, now: Reals) -> float:
     return float(np.quantile([psi(a, b) for a, b in zip(*draws, strict=True)], 0.95))
 
 
-def _confidence(reference: Traffic, traffic: Traffic) -> ConfidenceDrift | None:
-    """Of the least confidence of each segment; None where a side has none."""
-    sides = [np.array([s.sure for s in side.segments if s.sure is not None]) for side in (reference, traffic)]
+def _confidence(reference: Sequence[float], now: Sequence[float]) -> ConfidenceDrift | None:
+    """Of probabilities then and now; None where a side has none."""
+    sides = [np.array(side) for side in (reference, now)]
     if not all(side.size for side in sides):
         return None
     test = ks_2samp(*sides)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.stats import norm
 
 from eval.judging.paired import Drop, drop_of
-from taxonomy.checkpoint.calibration import Probability
+from taxonomy.checkpoint.calibration import RESIDUE, Probability
 from taxonomy.checkpoint.gate_record import Finding, GateRecord, Verdict, evidence_of
 from taxonomy.checkpoint.manifest import Manifest
 from taxonomy.yaml_files import read_model
@@ -151,7 +151,9 @@ def _fingerprint(candidate: Manifest) -> Finding:
 
 
 def _calibration(candidate: Manifest, policy: GatePolicy) -> Finding:
-    figures = candidate.calibration.figures if candidate.calibration else {}
+    # Not of residue: there is so little of it that chance alone moves its error by more than what is allowed.
+    found = candidate.calibration.figures if candidate.calibration else {}
+    figures = {name: each for name, each in found.items() if name != RESIDUE}
     errors = {name: each["ece"] for name, each in figures.items() if "ece" in each}
     if not errors or len(errors) < len(figures):
         return _not_measured("calibration", "the calibration error of each level", None, policy.ece)

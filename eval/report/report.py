@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from eval.judging.calibrate import Reliability, Risk, confidences, ece, reliability, risk_coverage
+from eval.judging.calibrate import Reliability, Risk, confidences, ece, least_of, reliability, risk_coverage
 from eval.judging.compare import Comparison, compare
 from eval.judging.paired import drops
 from eval.scoring.align import Stretch
@@ -245,31 +245,26 @@ def _drops(sides: Sequence[Side]) -> dict[str, GeneralDrop]:
 
 def where_wrong(both: Matched) -> list[SegmentCount]:
     """Of the gold segments: how many are right, go wrong first at which level, or have no partner."""
-    right = [both.right_at(level) for level in range(1, both.paths.depth + 1)]
-    counts = [int(level.sum()) for level in right]
-    first = {
-        f"wrong from {LEVELS[n]} on": before - after
-        for n, (before, after) in enumerate(zip([both.pairs.gold.size, *counts], counts, strict=False))
-    }
-    rows = {"right": counts[-1]} | dict(reversed(first.items())) | {"missed": both.gold.size - both.pairs.gold.size}
+    right = both.right_leaf
+    wrong = np.bincount(both.levels_right[~right], minlength=both.paths.depth)
+    first = {f"wrong from {LEVELS[n]} on": int(wrong[n]) for n in reversed(range(both.paths.depth))}
+    rows = {"right": int(right.sum())} | first | {"missed": both.gold.size - both.pairs.gold.size}
     return [SegmentCount(what, count) for what, count in rows.items()]
 
 
 def confusions(both: Matched) -> dict[str, list[Confusion]]:
     """At each level the most frequent mistakes among pairs that are right above it."""
     paths = list(both.paths.codes)
-    above = np.ones(both.pairs.gold.size, dtype=bool)
+    levels_right = both.levels_right
     found = {}
     for level in range(1, both.paths.depth + 1):
-        right = both.right_at(level)
-        wrong = np.flatnonzero(above & ~right)
+        wrong = np.flatnonzero(~both.right_leaf & (levels_right == level - 1))
         sides = both.gold.path[both.pairs.gold[wrong]], both.predicted.path[both.pairs.predicted[wrong]]
         pairs = Counter((paths[g][:level], paths[p][:level]) for g, p in zip(*sides, strict=True))
         found[LEVELS[level - 1]] = [
             Confusion(" > ".join(gold), " > ".join(predicted), count)
             for (gold, predicted), count in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:CONFUSIONS]
         ]
-        above = right
     return found
 
 
@@ -278,9 +273,7 @@ def _trust(gold: Sequence[LabelledComment], predictions: Sequence[Prediction]) -
     if not any(s.confidence for p in predictions for s in p.segments):
         return None
     found = confidences(gold, predictions)
-    leaf = list(found.right)[-2]
-    surest = np.minimum.reduce(list(found.probability.values()))
-    risks = risk_coverage(surest, ~(found.right[leaf] & found.right["emotion"]))
+    risks = risk_coverage(least_of(found.probability), found.wrong)
     chosen = sorted({round(n) for n in np.linspace(0, len(risks) - 1, POINTS)})
     levels = {}
     for name, known in found.known.items():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from taxonomy.comments import LabelledComment, read_comments
 from taxonomy.errors import DataInvalid
-from taxonomy.files import numbered
+from taxonomy.jsonl import Row, id_text, parsed, without_faults
 from taxonomy.labels import LabelPath
 
 
@@ -21,14 +20,16 @@ def read_frequencies(file: Path) -> Counter[LabelPath]:
 def read_groups(file: Path, gold: Sequence[LabelledComment]) -> dict[str, str]:
     """The group of each gold comment. Raises DataInvalid for a bad line or a comment without a group."""
     groups: dict[str, str] = {}
-    for number, line in numbered(file):
-        try:
-            row = json.loads(line)
-            id_, group = row["id"], row["group"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataInvalid(f'{file}:{number}: not an object with "id" and "group"') from error
-        if not isinstance(id_, str) or not isinstance(group, str) or groups.setdefault(id_, group) != group:
-            raise DataInvalid(f"{file}:{number}: id and group are to be text, and each id has one group")
+
+    def note(row: Row) -> None:
+        id_, group = id_text(row.value["id"]), row.value["group"]
+        if not isinstance(group, str):
+            raise ValueError("the field 'group' is not text")  # noqa: TRY004 (the row is wrong, not the caller)
+        if groups.setdefault(id_, group) != group:
+            raise ValueError(f"the id {id_!r} has the group {groups[id_]!r} already")
+
+    for _ in without_faults(parsed(file, note)):
+        pass
     if lacking := [comment.id for comment in gold if comment.id not in groups]:
         raise DataInvalid(f"{file}: {len(lacking)} comments of the gold have no group, first {lacking[0]!r}")
     return groups

@@ -74,7 +74,7 @@ class Paths:
         return max(map(len, self.codes), default=len(LEVELS)) or len(LEVELS)
 
     def at_level(self, level: int) -> Numbers:
-        """For each code that of the path's first `level` labels, among such beginnings."""
+        """For each code that of the path's first `level` labels, among such beginnings; a shorter path is its own."""
         beginnings: dict[LabelPath, int] = {}
         return np.array([beginnings.setdefault(path[:level], len(beginnings)) for path in self.codes], dtype=np.int64)
 

@@ -50,9 +50,26 @@ class Matched:
         return same
 
     def right_at(self, level: int) -> Verdicts:
-        """Of each pair, whether the path down to a level is right."""
-        code = self.paths.at_level(level)
-        return self.equal(code[self.gold.path], code[self.predicted.path])
+        """Of each pair, whether both paths reach a level and are equal down to it."""
+        code, reaches = self.paths.at_level(level), self._reaches(level)
+        right: Verdicts = reaches[self.gold.path[self.pairs.gold]]
+        return right & self.equal(code[self.gold.path], code[self.predicted.path])
+
+    @property
+    def levels_right(self) -> Numbers:
+        """Of each pair, how many levels from L1 down are right."""
+        right = [self.right_at(level) for level in range(1, self.paths.depth + 1)]
+        levels: Numbers = np.sum(right, axis=0, dtype=np.int64)
+        return levels
+
+    def tally_at(self, level: int) -> Tally:
+        """Pairs that are right at a level; the predicted and the gold segments whose paths reach it."""
+        reaches = self._reaches(level)
+        predicted, gold = (int(reaches[side.path].sum()) for side in (self.predicted, self.gold))
+        return Tally(int(self.right_at(level).sum()), predicted, gold)
+
+    def _reaches(self, level: int) -> Verdicts:
+        return self.paths.each(len) >= level
 
     @property
     def right_leaf(self) -> Verdicts:

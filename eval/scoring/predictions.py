@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from taxonomy.comments import LabelledComment, read_comments
 from taxonomy.errors import DataInvalid
-from taxonomy.files import numbered
+from taxonomy.jsonl import Row, id_text, parsed, without_faults
 from taxonomy.labels import EMOTIONS, LEVELS, LabelPath
 from taxonomy.tree import Taxonomy
 
@@ -27,6 +26,7 @@ FAULTS: Final[dict[str, str]] = {
     "overlapping": "segments on characters of another: at most one of them is aligned with a gold segment",
     "not_in_taxonomy": "segments whose path is no leaf of the taxonomy: scored as it stands, routed to no team",
     "no_emotion": "segments whose emotion is none of the three: the emotion is wrong",
+    "residue_not_in_comment": "residue that does not stand in the comment: its probability is not looked at",
     "gold_not_in_taxonomy": "gold segments whose path is no leaf of the taxonomy: of no team, so not scored there",
 }
 """What can be wrong, and how it is scored."""
@@ -37,7 +37,7 @@ Faults = dict[str, list[str]]
 JsonObject = dict[str, Any]
 """An object of a file's line, of which nothing but its being one is known."""
 
-_FIELDS: Final = {"id", "comment", "segments", "checkpoint", "taxonomy", "needs_review", "residue", "metadata"}
+_FIELDS: Final = {"id", "comment", "segments", "checkpoint", "taxonomy", "needs_review", "residue", "metadata", "index"}
 
 
 class Segment(NamedTuple):
@@ -58,11 +58,20 @@ class FaultCount:
     names: list[str]
 
 
+class ResidueSpan(NamedTuple):
+    """A stretch that was predicted to hold no feedback, and how surely."""
+
+    start: int
+    end: int
+    confidence: float
+
+
 class Prediction(NamedTuple):
-    """A comment's predicted segments in the order given."""
+    """A comment's predicted segments in the order given, and its residue where that came with a probability."""
 
     id: str
     segments: tuple[Segment, ...]
+    residue: tuple[ResidueSpan, ...] = ()
 
 
 class Predictions(NamedTuple):
@@ -133,7 +142,8 @@ def match(rows: Iterable[PredictionRow], gold: Sequence[LabelledComment], taxono
         if comment.id in found:
             row = found[comment.id]
             _check_row(row, comment, taxonomy, faults)
-            predictions.append(Prediction(row.id, tuple(_segments(row, comment.comment, taxonomy, faults))))
+            segments = tuple(_segments(row, comment.comment, taxonomy, faults))
+            predictions.append(Prediction(row.id, segments, tuple(_residue(row, comment.comment, faults))))
         else:
             faults["missing"].append(comment.id)
             predictions.append(Prediction(comment.id, ()))
@@ -170,39 +180,37 @@ def counted(faults: Faults) -> dict[str, FaultCount]:
 
 
 def read_rows(file: Path) -> Iterator[PredictionRow]:
-    """Lines of our predictions or of the service's answers. Raises DataInvalid with file, line and field."""
-    for number, line in numbered(file):
-        if line.strip():
-            yield _row(f"{file}:{number}", line)
+    """Rows of our predictions or of the service's answers; those that say that a comment failed are no prediction.
+
+    Raises DataInvalid with file, line and field of every row in error.
+    """
+    rows = without_faults(parsed(file, _row))
+    return (row for row in rows if row is not None)
 
 
-def _row(where: str, line: str) -> PredictionRow:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataInvalid(f"{where}: not JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise DataInvalid(f"{where}: not an object with id and segments")
+def _row(given: Row) -> PredictionRow | None:
+    row = given.value
+    if "problem" in row:
+        return None
     if unknown := row.keys() - _FIELDS:
-        raise DataInvalid(f"{where}: the field {min(unknown)!r} is unknown")
-    for name, kind, description in [("id", str, "text"), ("segments", list, "a list")]:
-        if not isinstance(row.get(name), kind):
-            raise DataInvalid(f"{where}: the field {name!r} is missing or not {description}")
+        raise ValueError(f"the field {min(unknown)!r} is unknown")
+    if not isinstance(row.get("segments"), list):
+        raise ValueError("the field 'segments' is missing or not a list")  # noqa: TRY004 (the row is wrong)
     for name in ("comment", "taxonomy", "checkpoint"):
         if not isinstance(row.get(name), str | None):
-            raise DataInvalid(f"{where}: the field {name!r} is not text")
-    _check_parts(where, "segments", row["segments"])
-    _check_parts(where, "residue", row.get("residue"))
+            raise ValueError(f"the field {name!r} is not text")  # noqa: TRY004
+    _check_parts("segments", row["segments"])
+    _check_parts("residue", row.get("residue"))
     optional = {name: row.get(name) for name in ("comment", "taxonomy", "checkpoint", "residue")}
-    return PredictionRow(where, row["id"], segments=row["segments"], **optional)
+    return PredictionRow(given.where, id_text(row["id"]), segments=row["segments"], **optional)
 
 
-def _check_parts(where: str, name: str, parts: Any) -> None:
+def _check_parts(name: str, parts: Any) -> None:
     if not isinstance(parts, list | None):
-        raise DataInvalid(f"{where}: the field {name!r} is not a list")
+        raise ValueError(f"the field {name!r} is not a list")  # noqa: TRY004
     for index, part in enumerate(parts or []):
         if not isinstance(part, dict):
-            raise DataInvalid(f"{where}: {name}[{index}] is not an object")
+            raise ValueError(f"{name}[{index}] is not an object")  # noqa: TRY004
 
 
 def _check_row(row: PredictionRow, gold: LabelledComment, taxonomy: Taxonomy | None, faults: Faults) -> None:
@@ -236,24 +244,44 @@ def _segments(row: PredictionRow, comment: str, taxonomy: Taxonomy | None, fault
         yield Segment(start, end, path, str(emotion), _confidence(f"{row.where}: segments[{index}]", given))
 
 
+def _residue(row: PredictionRow, comment: str, faults: Faults) -> Iterator[ResidueSpan]:
+    places = _Places(comment)
+    for index, given in enumerate(row.residue or ()):
+        span, confidence = places.of(given), given.get("confidence")
+        if confidence is None:
+            continue  # of a service that did not tell
+        if not is_probability(confidence):
+            raise DataInvalid(f"{row.where}: residue[{index}].confidence is not a probability")
+        if span is None:
+            faults["residue_not_in_comment"].append(f"{row.id} residue[{index}]")
+        else:
+            yield ResidueSpan(*span, confidence)
+
+
 def path_of(segment: Mapping[str, Any]) -> LabelPath:
-    """The labels from L1 down, up to the first that is missing or no text."""
-    path: list[str] = []
-    for level in LEVELS:
-        label = segment.get(level)
-        if not isinstance(label, str) or not label:
-            break
-        path.append(label)
-    return tuple(path)
+    """The labels from L1 down to the last that is given; one that is null or empty is not.
+
+    A gap above the last, or a label that is no text, is an empty label, which no taxonomy has: so `{"L1": "A", "L3":
+    "C"}` is not taken for the leaf A.
+    """
+    given = [segment.get(level) for level in LEVELS]
+    while given and given[-1] in (None, ""):
+        given.pop()
+    return tuple(label if isinstance(label, str) else "" for label in given)
 
 
 def _confidence(where: str, segment: Mapping[str, Any]) -> Mapping[str, float]:
     given = segment.get("confidence")
     if given is None:
         return {}
-    if not isinstance(given, dict) or not all(type(p) in (int, float) and 0 <= p <= 1 for p in given.values()):
+    if not isinstance(given, dict) or not all(map(is_probability, given.values())):
         raise DataInvalid(f"{where}.confidence is not a probability for each level")
     return given
+
+
+def is_probability(value: Any) -> bool:
+    """Whether it is a number from 0 to 1."""
+    return type(value) in (int, float) and 0 <= value <= 1
 
 
 class _Places:

@@ -27,12 +27,14 @@ NOBODY: Final = -1
 class Scores:
     """Micro tallies by name; what could not be scored is None.
 
-    levels: L1 down to the leaf: the whole path to that level is right on an aligned segment. macro, weighted: of
-    leaves, averaged over labels. span: the alignment alone; strict where the bounds are equal. emotion: right emotions
-    among aligned segments. tail, groups, teams: by training frequency of the leaf, by group of the comment, by team.
+    levels: L1 down: the path to that level is right on an aligned segment; of segments whose paths reach it. leaf: the
+    whole path, wherever it ends; of all segments. macro, weighted: of leaves, averaged over labels. span: the alignment
+    alone; strict where the bounds are equal. emotion: right emotions among aligned segments. tail, groups, teams: by
+    training frequency of the leaf, by group of the comment, by team.
     """
 
     levels: dict[str, Tally]
+    leaf: Tally
     macro: Rates
     weighted: Rates
     leaf_interval: tuple[float, float] | None
@@ -48,10 +50,6 @@ class Scores:
     tail: dict[str, Tally] | None
     groups: dict[str, Tally] | None
     teams: dict[str, Tally] | None
-
-    @property
-    def leaf(self) -> Tally:
-        return list(self.levels.values())[-1]
 
     def as_json(self) -> dict[str, Any]:
         """As commands print it and manifests keep it."""
@@ -98,9 +96,11 @@ def score(
     id, such as its language. Without one of them its scores are None.
     """
     both = matched(gold, predicted)
+    depth = max(both.paths.depth, taxonomy.depth if taxonomy else 0)
     ancestors = hierarchical(both)
     return Scores(
-        levels={LEVELS[n - 1]: both.tally(both.right_at(n)) for n in range(1, both.paths.depth + 1)},
+        levels={LEVELS[n - 1]: both.tally_at(n) for n in range(1, depth + 1)},
+        leaf=both.tally(both.right_leaf),
         macro=_averaged(both, "macro"),
         weighted=_averaged(both, "weighted"),
         leaf_interval=f1_interval(both.leaf_counts()),
@@ -148,11 +148,7 @@ def _averaged(both: Matched, average: str) -> Rates:
 
 def hierarchical(both: Matched) -> Tally:
     """Ancestors (a leaf is its own) that both paths of a pair have; all of the predicted, all of the gold ones."""
-    depth = both.paths.each(len)
-    gold, predicted = depth[both.gold.path[both.pairs.gold]], depth[both.predicted.path[both.pairs.predicted]]
-    levels = range(1, both.paths.depth + 1)
-    common = sum(int((both.right_at(n) & (np.minimum(gold, predicted) >= n)).sum()) for n in levels)
-    return Tally(common, int(depth[both.predicted.path].sum()), int(depth[both.gold.path].sum()))
+    return sum((both.tally_at(n) for n in range(1, both.paths.depth + 1)), Tally(0, 0, 0))
 
 
 def _label_sets(both: Matched) -> Tally:

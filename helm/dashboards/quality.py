@@ -32,7 +32,7 @@ QUALITY: Final = {
     "Certainty": [
         Chart(
             "Confidence",
-            "Median probability of the path down to each level, and of the emotion.",
+            "Median probability of the path down to each level, of the emotion, and that residue holds no feedback.",
             "percentunit",
             quantiles("confidence", 0.5, by="level"),
         ),
@@ -43,6 +43,15 @@ QUALITY: Final = {
             {"for review": share(rate("reviews_total"), rate("segments_total"))},
             0.3,
             0.5,
+        ),
+        Chart(
+            "Answers for review",
+            "Share of the answers that need a person: for a segment, or for residue alone that may hold feedback.",
+            "percentunit",
+            {
+                "{{because}}": f"{rate('answers_for_review_total', 'because')} / ignoring (because) group_left () "
+                f"({rate('segments_per_comment_count')} > 0)"
+            },
         ),
         Chart(
             "For review, by team", "Segments that need a person.", "short", {"{{team}}": rate("reviews_total", "team")}

@@ -47,10 +47,15 @@ def settings_of(file: Path | None, **flags: Any) -> Settings:
 
 def check_named(settings: Settings) -> None:
     """What is named is there: said before anything heavy is imported. Raises CallWrong or CheckpointInvalid."""
+    from serve.routing.model_files import check_model_files
     from serve.routing.source import is_base_model
     from taxonomy.checkpoint.manifest import read_manifest
 
     if not settings.taxonomy.is_file():
         raise CallWrong(f"there is no taxonomy file {settings.taxonomy}")
-    if settings.registry is None and not is_base_model(settings.checkpoint):
+    if settings.registry is not None:
+        return
+    if is_base_model(settings.checkpoint):
+        check_model_files(settings.checkpoint)
+    else:
         read_manifest(Path(settings.checkpoint))

@@ -3,134 +3,97 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Awaitable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from tqdm import tqdm
 
 from serve.commands.options import Checkpoint, SettingsFile, TaxonomyFile, check_named, settings_of
-from taxonomy.command_line import results_alone
-from taxonomy.errors import CallWrong, DataInvalid, EngineFailed, RouteFeedbackError
+from taxonomy.command_line import NAME, results_alone
+from taxonomy.errors import CallWrong, CommentInvalid
 
-if TYPE_CHECKING:
-    from serve.settings import Settings
+if TYPE_CHECKING:  # what runs is imported when it runs
+    from serve.batch.answerers import Ask
+    from serve.routing.router import Router
 
-AT_ONCE: Final = 32
-Request = dict[str, str]
-Ask = Callable[[Request], Awaitable[dict[str, Any]]]
+_FILE: Final = (
+    "JSONL, or CSV, TSV, XLSX with columns: rows of what POST /v1/route takes (comment, id, metadata, deadline_ms; "
+    "as columns: comment or text, id, deadline_ms, metadata.NAME). A row in error is named and the others are "
+    "answered; then the exit code is 1."
+)
+_OUT: Final = (
+    "JSONL in the order of the rows: an answer each, and line, id and problem of a row that failed; standard output "
+    "where none is named. Written row by row: after Ctrl-C what was answered stands there."
+)
 
 
 def command(
     text: Annotated[str | None, typer.Argument(help="One comment.")] = None,
-    file: Annotated[Path | None, typer.Option(help='JSONL with a "comment" and maybe an "id" a line.')] = None,
-    out: Annotated[Path | None, typer.Option(help="JSONL of the answers; standard output where none is named.")] = None,
+    file: Annotated[Path | None, typer.Option(help=_FILE)] = None,
+    out: Annotated[Path | None, typer.Option(help=_OUT)] = None,
     url: Annotated[str | None, typer.Option(help="Ask a running service, such as http://127.0.0.1:8000.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="The workbook's sheet, where several have such columns.")] = None,
     checkpoint: Checkpoint = None,
     taxonomy: TaxonomyFile = None,
     settings: SettingsFile = None,
 ) -> int:
     """Route a comment or a file, here or by asking a running service."""
-    if file is not None and text is None:
-        requests = list(_requests(file))
-    elif text is not None and file is None:
-        requests = [{"comment": text}]
-    else:
+    if (file is None) == (text is None):
         raise CallWrong("give either a comment or --file, and not both")
-    if url:
-        asking = _service(url)
-    else:
-        chosen = settings_of(settings, checkpoint=checkpoint, taxonomy=taxonomy)
-        check_named(chosen)
-        asking = _engine(chosen)
+    from serve.batch.routing import route_file, route_one
+    from serve.batch.rows import AskedRow, read_comment_file
+    from serve.http.schemas import RouteRequest
+
+    if file is None:
+        request = RouteRequest(comment=_text(str(text)), id=None if url else "1")
+        answerer = _answerer(url, checkpoint, taxonomy, settings)
+        with results_alone() as stdout:
+            return asyncio.run(route_one(answerer, AskedRow("", 1, request), stdout))
+    if out is not None:
+        _check_out(file, out)
+    comments = read_comment_file(file, sheet)
+    for line in comments.read:
+        print(f"{NAME}: {file}: {line}", file=sys.stderr)
+    # All of them first: what cannot be asked is named before an engine is loaded.
+    rows = list(comments.rows)
     with results_alone() as stdout:
-        return asyncio.run(_route(asking, requests, out, stdout))
+        return route_file(lambda: _answerer(url, checkpoint, taxonomy, settings), rows, out, stdout)
 
 
-def _requests(file: Path) -> Iterator[Request]:
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-                request = {"id": row.get("id", str(number)), "comment": row["comment"]}
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise DataInvalid(f'{file}:{number}: not an object with a "comment"') from error
-            for name, value in request.items():
-                if not isinstance(value, str):
-                    raise DataInvalid(f"{file}:{number}: {name} is not text")
-            yield request
+def _answerer(
+    url: str | None, checkpoint: str | None, taxonomy: str | None, settings: Path | None
+) -> AbstractAsyncContextManager[Ask]:
+    """Raises CallWrong, CheckpointInvalid."""
+    from serve.batch.answerers import running_service, started_engine
+
+    if url:
+        return running_service(url)
+    chosen = settings_of(settings, checkpoint=checkpoint, taxonomy=taxonomy)
+    check_named(chosen)
+
+    def start() -> Awaitable[Router]:
+        from serve.start import first_pair, start_router
+
+        return start_router(chosen, *first_pair(chosen))
+
+    return started_engine(start)
 
 
-@asynccontextmanager
-async def _service(url: str) -> AsyncIterator[Ask]:
-    """A running service answers."""
-    import httpx
-
-    async with httpx.AsyncClient(base_url=url, timeout=600) as client:
-
-        async def ask(request: Request) -> dict[str, Any]:
-            try:
-                response = await client.post("/v1/route", json=request)
-                body: dict[str, Any] = response.json()
-            except (httpx.HTTPError, ValueError) as error:
-                raise EngineFailed(f"{client.base_url} did not answer: {error or type(error).__name__}") from error
-            if response.is_error:
-                raise EngineFailed(
-                    f"{client.base_url} refused {request.get('id', 'the comment')}: {body.get('detail')}"
-                )
-            return body
-
-        yield ask
-
-
-@asynccontextmanager
-async def _engine(settings: Settings) -> AsyncIterator[Ask]:
-    """An engine that is started for this answers."""
-    from serve.http.schemas import response_of
-    from serve.start import first_pair, start_router
-
-    router = await start_router(settings, *first_pair(settings))
-
-    async def ask(request: Request) -> dict[str, Any]:
-        answer = await router.route(request["comment"])
-        return response_of(answer, router.pair, request.get("id", "1"), {}).model_dump(exclude_none=True)
-
+def _text(given: str) -> str:
+    """Raises CommentInvalid for bytes of the command line that are no text."""
     try:
-        yield ask
-    finally:
-        await router.close()
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise CommentInvalid("the comment is not UTF-8; send the customer's text as such") from error
+    return given
 
 
-async def _route(
-    asking: AbstractAsyncContextManager[Ask], requests: list[Request], out: Path | None, stdout: TextIO
-) -> int:
-    """Answers in the order of the requests, written as they come; those that fail are named and counted."""
-    failed = 0
-    async with asking as ask:
-        with out.open("w", encoding="utf-8") if out else nullcontext(stdout) as target:
-            for start in tqdm(
-                range(0, len(requests), AT_ONCE), unit=f"x{AT_ONCE} comments", disable=len(requests) < AT_ONCE
-            ):
-                batch = requests[start : start + AT_ONCE]
-                answers = await asyncio.gather(*map(ask, batch), return_exceptions=True)
-                failed += _write(target, zip(batch, answers, strict=True))
-    return 1 if failed else 0
-
-
-def _write(target: TextIO, answered: Iterable[tuple[Request, dict[str, Any] | BaseException]]) -> int:
-    """The number of those that failed."""
-    failed = 0
-    for request, answer in answered:
-        if isinstance(answer, RouteFeedbackError):
-            failed += 1
-            print(f"route-feedback: {request.get('id', 'the comment')}: {answer}", file=sys.stderr)
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            target.write(json.dumps(answer, ensure_ascii=False) + "\n")
-    target.flush()
-    return failed
+def _check_out(file: Path, out: Path) -> None:
+    """Said before the work is done, and not after. Raises CallWrong."""
+    if not out.parent.is_dir():
+        raise CallWrong(f"--out: there is no folder {out.parent}")
+    if out.is_file() and file.is_file() and out.samefile(file):
+        raise CallWrong(f"--out: {out} is the file that is read; name another")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from taxonomy.language.automaton import Automaton, Walk
+from taxonomy.language.automaton import ROOT, Automaton, Walk
 
 Mask = npt.NDArray[np.int32]
 
@@ -24,13 +24,11 @@ class Masks:
         """Where a walk stands (it is not done); not to be written to."""
         mask = self._of.get(walk.branch)
         if mask is None:
-            mask = self._of[walk.branch] = self._made(self.automaton.branches[walk.branch])
+            # Below the root nothing of the taxonomy is allowed: a number of the comment's is under way.
+            tokens = self.automaton.branches[walk.branch] if walk.branch >= ROOT else ()
+            mask = self._of[walk.branch] = self._made(tokens)
         onward = walk.onward
-        if onward is None:
-            return mask
-        mask = mask.copy()
-        mask.view(np.uint32)[onward // 32] |= np.uint32(1 << onward % 32)
-        return mask
+        return mask | self._made(onward) if onward else mask
 
     def _made(self, tokens: Iterable[int]) -> Mask:
         mask = np.zeros(self._words, np.uint32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from serve.engine.model import Model
 from taxonomy.errors import EngineFailed
@@ -21,21 +21,31 @@ class Task:
     chunk_tokens: tuple[tuple[int, ...], ...]
 
 
+class Rival(NamedTuple):
+    """The likeliest token that was not taken, and its log-probability."""
+
+    token: int
+    logprob: float
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """An answer's decisions in order: each one's token, and its log-probability among the tokens allowed there.
 
     All other tokens of the answer are forced; `Automaton.walk` has them. masking_s: seconds that the engine spent on
-    masks and on advancing for it; None where it does not say.
+    masks and on advancing for it. rivals: one a decision. Either is None where the engine does not say.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     masking_s: float | None = field(default=None, compare=False)
+    rivals: tuple[Rival, ...] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.tokens) != len(self.logprobs):
             raise ValueError(f"{len(self.tokens)} tokens with {len(self.logprobs)} log-probabilities")
+        if self.rivals is not None and len(self.tokens) != len(self.rivals):
+            raise ValueError(f"{len(self.tokens)} tokens with {len(self.rivals)} rivals")
 
 
 class Engine(Protocol):

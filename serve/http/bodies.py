@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -11,6 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
+from serve.http.documents import DocumentFaulty, read_document
+from serve.http.faults import field_faults, in_a_line
 from serve.http.schemas import RouteRequest
 from serve.http.service import Serving
 from taxonomy.errors import ClientGone, CommentTooLong, RequestInvalid, RouteFeedbackError
@@ -28,16 +29,11 @@ async def route_request(request: Request, active: Serving) -> RouteRequest:
     too_long = CommentTooLong(f"comment is too long: it may have {limits}")
     body = await _read(request, max_comment * BODY_FACTOR, too_long)
     try:
-        return RouteRequest.model_validate(json.loads(body.decode()))
-    except UnicodeDecodeError as error:
-        raise RequestInvalid(f"the body is not UTF-8 at byte {error.start}; send JSON in UTF-8") from error
-    except json.JSONDecodeError as error:
-        message = f"not JSON: {error.msg} at character {error.pos}"
-        raise RequestValidationError([{"loc": ("body",), "msg": message}]) from error
-    except RecursionError as error:
-        raise RequestValidationError([{"loc": ("body",), "msg": "nested too deeply"}]) from error
+        return RouteRequest.model_validate(read_document(body))
+    except DocumentFaulty as error:
+        raise RequestValidationError(error.faults) from error
     except ValidationError as error:
-        raise RequestValidationError([f | {"loc": ("body", *f["loc"])} for f in error.errors()]) from error
+        raise RequestValidationError(field_faults(error.errors())) from error
 
 
 def admin_body(model: type[B]) -> Callable[[Request], Awaitable[B]]:
@@ -48,12 +44,11 @@ def admin_body(model: type[B]) -> Callable[[Request], Awaitable[B]]:
         too_long = RequestInvalid(f"the body may have {_LONGEST_ADMIN_BODY} bytes")
         body = await _read(request, _LONGEST_ADMIN_BODY, too_long)
         try:
-            return model.model_validate(json.loads(body) if body else {})
+            return model.model_validate(read_document(body) if body else {})
+        except DocumentFaulty as error:
+            raise RequestInvalid(in_a_line(error.faults)) from error
         except ValidationError as error:
-            first = error.errors()[0]
-            raise RequestInvalid(f"{'.'.join(map(str, first['loc'])) or 'the body'}: {first['msg']}") from error
-        except (ValueError, RecursionError) as error:
-            raise RequestInvalid(f"the body is not JSON: {error}") from error
+            raise RequestInvalid(in_a_line(field_faults(error.errors()))) from error
 
     return parsed
 

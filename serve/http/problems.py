@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from serve.http.faults import FieldFault, field_faults, in_a_line, listed, sendable
 from serve.http.schemas import FieldError, Problem
 from serve.telemetry.outcomes import UNEXPECTED
 from taxonomy.errors import CommentInvalid, Overloaded, RequestInvalid, RouteFeedbackError
@@ -52,20 +54,21 @@ def _response(
     kind: ProblemName,
     detail: str,
     *,
-    errors: list[FieldError] | None = None,
+    faults: Sequence[FieldFault] = (),
     retry_after: int | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """`errors` name what in the request is at fault, `retry_after` the seconds until it may succeed."""
+    """`faults` name what in the request is at fault, `retry_after` the seconds until it may succeed."""
     body = Problem(
         **kind._asdict(),
         status=status,
-        detail=detail,
+        detail=sendable(detail),
         request_id=request.state.request_id,
         retryable=retry_after is not None,
-        errors=errors or [],
+        errors=[FieldError(**fault._asdict()) for fault in listed(faults)],
     )
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
+    wait = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return JSONResponse(body.model_dump(), status, {**(headers or {}), **wait}, MEDIA_TYPE)
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
@@ -73,27 +76,30 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
         raise error
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s: %s", request.state.request_id, error)
-    errors = [FieldError(field="comment", message=str(error))] if isinstance(error, CommentInvalid) else []
+    faults = [FieldFault("comment", str(error))] if isinstance(error, CommentInvalid) else []
     wait_s = error.retry_after if isinstance(error, Overloaded) else RETRY_AFTER_S
     retry_after = wait_s if error.retryable else None
-    return _response(request, error.status, kind_of(type(error)), str(error), errors=errors, retry_after=retry_after)
+    return _response(request, error.status, kind_of(type(error)), str(error), faults=faults, retry_after=retry_after)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    errors = [
-        FieldError(field=".".join(map(str, fault["loc"][1:])) or "body", message=fault["msg"])
-        for fault in error.errors()
-    ]
-    detail = "; ".join(f"{fault.field}: {fault.message}" for fault in errors)
-    return _response(request, HTTPStatus.UNPROCESSABLE_ENTITY, kind_of(RequestInvalid), detail, errors=errors)
+    faults = [fault for raised in error.errors() for fault in _named(raised)]
+    kind = kind_of(RequestInvalid)
+    return _response(request, HTTPStatus.UNPROCESSABLE_ENTITY, kind, in_a_line(faults), faults=faults)
+
+
+def _named(raised: Any) -> list[FieldFault]:
+    """Bodies that are read by hand raise our own; of what FastAPI checks itself the first name is the part it is in."""
+    return [raised] if isinstance(raised, FieldFault) else field_faults([raised | {"loc": raised["loc"][1:]}])
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
-    return _response(request, error.status_code, _kind_of_status(HTTPStatus(error.status_code)), str(error.detail))
+    kind = _kind_of_status(HTTPStatus(error.status_code))
+    return _response(request, error.status_code, kind, str(error.detail), headers=error.headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

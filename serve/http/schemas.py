@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
+from pydantic_core import PydanticCustomError
 
 from serve.routing.answer import Answer
 from serve.routing.pair import Pair
 from taxonomy.labels import LEVELS
 from taxonomy.tree import Taxonomy
 
-EXAMPLE: Final = "I bought it in May. The picture at night is blurry, and the parcel came two weeks late."
-
-
+LONGEST_NAME: Final = 200
+"""Characters of an id, and of a name in the metadata."""
+MOST_METADATA: Final = 100
+LONGEST_DEADLINE_MS: Final = 86_400_000
+EXAMPLE: Final = (
+    "Been buying here for 9 years. The driver left the parcel at the wrong house! "
+    "The battery percentage is frozen at 80."
+)
+"""One that the bundled checkpoint has learned to route."""
+_ALWAYS_THERE: Final = ConfigDict(json_schema_serialization_defaults_required=True)
+"""What has no value is null, and not left out."""
 ANSWER_EXAMPLE: Final[dict[str, Any]] = {
     "id": "review-4711",
     "checkpoint": "ck_0123456789abcdef",
@@ -21,23 +30,47 @@ ANSWER_EXAMPLE: Final[dict[str, Any]] = {
     "needs_review": False,
     "segments": [
         {
-            "content": "The picture at night is blurry, ",
-            "start": 20,
-            "end": 52,
-            "L1": "Hardware - Picture and Sound",
-            "L2": "Night Vision",
-            "L3": "Sharpness",
-            "L4": "Blurry at Night",
+            "content": "The driver left the parcel at the wrong house! ",
+            "start": 30,
+            "end": 77,
+            "L1": "Delivery - Shipping and Logistics",
+            "L2": "Missing & Stolen Parcels",
+            "L3": "Misdelivery",
+            "L4": "Wrong Entrance or Floor",
+            "emotion": "negative",
+            "confidence": {"L1": 0.99, "L2": 0.98, "L3": 0.98, "L4": 0.93, "emotion": 0.98},
+            "team": "logistics",
+            "workflow": "Parcel investigation",
+            "needs_review": False,
+        },
+        {
+            "content": "The battery percentage is frozen at 80.",
+            "start": 77,
+            "end": 116,
+            "L1": "Power - Battery and Charging",
+            "L2": "Battery Level Readout",
+            "L3": "Percentage Accuracy",
+            "L4": "Frozen Percentage",
             "emotion": "negative",
             "confidence": {"L1": 0.99, "L2": 0.97, "L3": 0.95, "L4": 0.91, "emotion": 0.99},
             "team": "development",
-            "workflow": "Hardware ticket",
+            "workflow": "Power ticket",
             "needs_review": False,
-        }
+        },
     ],
-    "residue": [{"content": "I bought it in May. ", "start": 0, "end": 20}],
+    "residue": [
+        {"content": "Been buying here for 9 years. ", "start": 0, "end": 30, "confidence": 0.98, "needs_review": False}
+    ],
     "metadata": {},
 }
+
+
+def _milliseconds(value: Any) -> Any:
+    """One message for all that is no deadline, whichever way it is none."""
+    if value is None or (type(value) is int and 1 <= value <= LONGEST_DEADLINE_MS):
+        return value
+    limits = f"is no whole number of milliseconds from 1 to {LONGEST_DEADLINE_MS} (a day)"
+    raise PydanticCustomError("deadline", limits)
 
 
 class RouteRequest(BaseModel):
@@ -48,13 +81,24 @@ class RouteRequest(BaseModel):
     )
 
     comment: Annotated[StrictStr, Field(description="The customer's own text, in any language.")]
-    id: Annotated[StrictStr | None, Field(max_length=200, description="Yours; it comes back with the answer.")] = None
-    metadata: Annotated[dict[StrictStr, StrictStr], Field(description="Yours; it comes back with the answer.")] = {}
-    deadline_ms: Annotated[int | None, Field(gt=0, strict=True, description="Give up after so many ms (504).")] = None
+    id: Annotated[
+        StrictStr | None, Field(max_length=LONGEST_NAME, description="Yours; it comes back with the answer.")
+    ] = None
+    metadata: Annotated[
+        dict[Annotated[StrictStr, Field(max_length=LONGEST_NAME)], StrictStr],
+        Field(max_length=MOST_METADATA, description="Yours; it comes back with the answer."),
+    ] = {}
+    deadline_ms: Annotated[
+        int | None,
+        Field(ge=1, le=LONGEST_DEADLINE_MS, strict=True, description="Give up after so many ms (504)."),
+        BeforeValidator(_milliseconds),
+    ] = None
 
 
 class SegmentOut(BaseModel):
-    """A stretch of the comment with one issue, and where it goes."""
+    """A stretch of the comment with one issue, and where it goes. A level below the end of its path is null."""
+
+    model_config = _ALWAYS_THERE
 
     content: str
     start: Annotated[int, Field(description="First Unicode code point in the comment.")]
@@ -66,7 +110,7 @@ class SegmentOut(BaseModel):
     emotion: str
     confidence: Annotated[
         dict[str, float],
-        Field(description="For each level the probability of the path down to it, and that of the emotion."),
+        Field(description="For each level of the path the probability of the path down to it; that of the emotion."),
     ]
     team: str
     workflow: str
@@ -79,6 +123,8 @@ class ResidueOut(BaseModel):
     content: str
     start: int
     end: int
+    confidence: Annotated[float, Field(description="The probability that it holds no feedback.")]
+    needs_review: bool
 
 
 class RouteResponse(BaseModel):
@@ -89,14 +135,16 @@ class RouteResponse(BaseModel):
     id: str
     checkpoint: str
     taxonomy: str
-    needs_review: bool
+    needs_review: Annotated[bool, Field(description="Whether a segment or a residue does.")]
     segments: list[SegmentOut]
     residue: list[ResidueOut]
     metadata: dict[str, str] = {}
 
 
 class LeafOut(BaseModel):
-    """One class of the taxonomy, and who works on it."""
+    """One class of the taxonomy, and who works on it. A level below the end of its path is null."""
+
+    model_config = _ALWAYS_THERE
 
     L1: str
     L2: str | None = None
@@ -108,7 +156,7 @@ class LeafOut(BaseModel):
 
 
 class TaxonomyResponse(BaseModel):
-    """The active taxonomy; `depth` levels lead to every leaf."""
+    """The active taxonomy; its deepest leaf is at level `depth`."""
 
     version: str
     depth: int
@@ -157,7 +205,16 @@ def response_of(answer: Answer, pair: Pair, id: str, metadata: dict[str, str]) -
         taxonomy=pair.taxonomy.version,
         needs_review=answer.needs_review,
         segments=segments,
-        residue=[ResidueOut(content=r.content, start=r.start, end=r.end) for r in answer.residue],
+        residue=[
+            ResidueOut(
+                content=residue.content,
+                start=residue.start,
+                end=residue.end,
+                confidence=round(residue.confidence, 6),
+                needs_review=residue.needs_review,
+            )
+            for residue in answer.residue
+        ],
         metadata=metadata,
     )
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
-from serve.engine.protocol import Decoded, Task
+from serve.engine.protocol import Decoded, Rival, Task
 from serve.routing.pair import Pair
 from taxonomy.errors import AnswerInvalid
 from taxonomy.labels import LEVELS, emotion_named
 from taxonomy.language.answer import Part
-from taxonomy.language.automaton import Closing
+from taxonomy.language.automaton import Closing, Walk
 from taxonomy.tree import Leaf
 
 
@@ -32,11 +36,18 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Residue:
-    """A stretch of the comment without feedback."""
+    """A stretch of the comment without feedback. confidence: the probability that it holds none.
+
+    That is the probability of "no feedback here" against "feedback", given where the model cut; of a stretch that it
+    cut into several pieces the product, as it holds feedback where one of them does. Calibrated where the checkpoint
+    has a scale for it.
+    """
 
     content: str
     start: int
     end: int
+    confidence: float
+    needs_review: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,44 +66,91 @@ class Answer:
 
     @property
     def needs_review(self) -> bool:
-        return any(segment.needs_review for segment in self.segments)
+        """Feedback that was taken for residue reaches no team, so that residue counts as segments do."""
+        return any(s.needs_review for s in self.segments) or any(r.needs_review for r in self.residue)
 
 
 def answer_of(task: Task, decoded: Decoded, pair: Pair, engine_s: float = 0.0) -> Answer:
     """Read what was decided. Raises AnswerInvalid where it makes no answer to the comment (a violation)."""
     walk = pair.automaton.walk(task.chunk_tokens)
     forced = len(walk.forced)
+    rivals = decoded.rivals or [None] * len(decoded.tokens)
     try:
-        for token, logprob in zip(decoded.tokens, decoded.logprobs, strict=True):
-            forced += len(walk.decide(token, logprob))
+        for token, logprob, rival in zip(decoded.tokens, decoded.logprobs, rivals, strict=True):
+            forced += len(walk.decide(token, _where_cut(walk, token, logprob, rival)))
     except ValueError as error:
         raise AnswerInvalid(f"the engine's answer is not in the language of answers: {error}") from error
     if not walk.is_done:
         raise AnswerInvalid("the engine's answer ends before its comment does")
-    segments: list[Routed] = []
-    residue: list[Residue] = []
+    cuts = list(_cuts(task, walk))
+    segments = tuple(_routed(cut, pair) for cut in cuts if cut.is_segment)
+    residue = tuple(
+        _residue(list(run), pair) for is_segment, run in groupby(cuts, attrgetter("is_segment")) if not is_segment
+    )
+    return Answer(segments, residue, len(decoded.tokens), forced, engine_s)
+
+
+def _where_cut(walk: Walk, token: int, logprob: float, rival: Rival | None) -> float:
+    """A decision's log-probability without what it says of where the segment ends.
+
+    Where the segment may end or go on, that it ends as residue competes with two others: that it ends as a segment,
+    and that it goes on, which says nothing of feedback. Only the first counts against it: P(residue) / (P(residue) +
+    P(segment)). What the rival leaves open counts against it, so that the probability is rather too small.
+    """
+    onward = walk.onward
+    if token in onward:
+        return 0.0
+    chosen = math.exp(logprob)
+    if not onward or rival is None or not chosen:
+        return logprob
+    second = math.exp(rival.logprob)
+    other = min(second, max(0.0, 1 - chosen - second)) if rival.token in onward else second
+    return -math.log1p(other / chosen)
+
+
+class _Cut(NamedTuple):
+    """A piece of the comment, and how the model closed it."""
+
+    content: str
+    start: int
+    closing: Closing
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.content)
+
+    @property
+    def is_segment(self) -> bool:
+        return bool(self.closing.named)
+
+
+def _cuts(task: Task, walk: Walk) -> Iterator[_Cut]:
     first = start = 0
     for closing in walk.closings:
-        content = "".join(task.chunks[first : closing.chunks])
-        end = start + len(content)
-        if closing.named:
-            segments.append(_routed(content, start, end, closing, pair))
-        elif residue and residue[-1].end == start:
-            residue[-1] = Residue(residue[-1].content + content, residue[-1].start, end)
-        else:
-            residue.append(Residue(content, start, end))
-        first, start = closing.chunks, end
-    return Answer(tuple(segments), tuple(residue), len(decoded.tokens), forced, engine_s)
+        cut = _Cut("".join(task.chunks[first : closing.chunks]), start, closing)
+        yield cut
+        first, start = closing.chunks, cut.end
 
 
-def _routed(content: str, start: int, end: int, closing: Closing, pair: Pair) -> Routed:
-    *path, emotion = closing.named
+def _residue(cuts: Sequence[_Cut], pair: Pair) -> Residue:
+    """Neighbours, which become one."""
+    # Rounding in the engine may put a sure decision a hair above 1.
+    confidence = min(1.0, math.exp(sum(cut.closing.logprobs[0] for cut in cuts)))
+    if pair.calibration:
+        confidence = pair.calibration.of_residue(confidence)
+    content = "".join(cut.content for cut in cuts)
+    return Residue(content, cuts[0].start, cuts[-1].end, confidence, confidence < pair.residue_review_below)
+
+
+def _routed(cut: _Cut, pair: Pair) -> Routed:
+    *path, emotion = cut.closing.named
     leaf = pair.taxonomy.leaf(tuple(path))
-    confidence = _confidence(closing)
+    confidence = _confidence(cut.closing)
     if pair.calibration:
         confidence = pair.calibration.applied(confidence)
     unsure = min(confidence.values()) < pair.review_below
-    return Routed(Part(content, leaf.path, emotion_named(emotion)), start, end, leaf, confidence, unsure)
+    part = Part(cut.content, leaf.path, emotion_named(emotion))
+    return Routed(part, cut.start, cut.end, leaf, confidence, unsure)
 
 
 def _confidence(closing: Closing) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from serve.engine.model import Model
 from taxonomy.checkpoint.calibration import Calibration
@@ -36,7 +37,18 @@ class Pair:
     def automaton(self) -> Automaton:
         return self.model.automaton
 
+    @cached_property
+    def longest_closing(self) -> int:
+        """The automaton's, which takes a walk through the whole of it."""
+        return self.automaton.longest_closing
+
     @property
     def review_below(self) -> float:
         """A segment less sure than this at any level needs a person's eye."""
         return self.calibration.review_below if self.calibration else self.taxonomy.review_below
+
+    @property
+    def residue_review_below(self) -> float:
+        """Residue less sure than this to hold no feedback needs a person's eye."""
+        own = self.calibration.residue_review_below if self.calibration else None
+        return self.taxonomy.review_below if own is None else own

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Final
 
 from serve.engine.protocol import Decoded, Engine, Task
 from serve.routing.admission import Admission
@@ -15,12 +13,9 @@ from serve.routing.answer import Answer, answer_of
 from serve.routing.limits import RouteLimits
 from serve.routing.observer import UNOBSERVED, Observer
 from serve.routing.pair import Pair
+from serve.routing.tasks import WARM_UP, check_fits, task_of
 from taxonomy.checkpoint.calibration import Calibration
 from taxonomy.errors import CommentInvalid, CommentTooLong, DeadlinePassed
-from taxonomy.language.chunks import chunks
-from taxonomy.language.compiled import chunk_tokens
-
-WARM_UP: Final = "It came late, and the app crashes."
 
 
 class Router:
@@ -36,7 +31,6 @@ class Router:
         self._context = context
         self._observer = observer
         self.admission = Admission(limits.at_once, limits.waiting)
-        self._longest_closing = pair.automaton.longest_closing
 
     def under(self, calibration: Calibration | None) -> Router:
         """The same engine with another calibration, or with the model's own probabilities."""
@@ -100,7 +94,11 @@ class Router:
         return answer_of(task, decoded, self.pair, time.perf_counter() - started)
 
     async def warm(self) -> None:
-        """Load what loads on first use, so that the first customer does not wait for it. Raises EngineFailed."""
+        """Load what loads on first use, so that the first customer does not wait for it.
+
+        Raises EngineFailed, or CheckpointInvalid where the engine's context has no room for any comment.
+        """
+        check_fits(self.pair, self._context, self._limits.max_chunks)
         await self.decoded(WARM_UP)
 
     async def reloaded(self, pair: Pair) -> Router:
@@ -123,15 +121,7 @@ class Router:
     def task(self, comment: str) -> Task:
         """What the engine is asked for a comment. Raises CommentTooLong."""
         with self._observer.compiling():
-            pieces = chunks(comment, self._limits.max_chunks)
-            tokens = tuple(map(tuple, chunk_tokens(pieces, self.pair.tokens)))
-        prompt = tuple(self.pair.prompt.of(comment))
-        # No answer is longer: every chunk a segment of its own, each with the longest path.
-        longest = sum(map(len, tokens)) + len(tokens) * self._longest_closing
-        if len(prompt) + longest > self._context:
-            needed = f"{len(prompt)} tokens to ask and up to {longest} to answer"
-            raise CommentTooLong(f"comment is too long: it takes {needed}, the limit is {self._context}")
-        return Task(uuid.uuid4().hex, prompt, pieces, tokens)
+            return task_of(self.pair, comment, self._limits.max_chunks, self._context)
 
 
 def check_comment(comment: str, limit: int) -> None:

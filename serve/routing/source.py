@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from serve.routing.model_files import GGUF, check_model_files, looks_like_model
 from taxonomy.checkpoint.calibration import Calibration
 from taxonomy.checkpoint.manifest import MANIFEST, Manifest, check_pair, read_manifest, verify
 from taxonomy.labels import CheckpointId
@@ -24,9 +25,10 @@ class Source(NamedTuple):
 
 
 def source_of(model: str, taxonomy: Taxonomy, bases: Callable[[CheckpointId], Path] | None) -> Source:
-    """A checkpoint's files are hashed. Raises CheckpointInvalid."""
+    """A checkpoint's files are hashed, a base's are looked at. Raises CheckpointInvalid."""
     folder = Path(model)
     if is_base_model(model):
+        check_model_files(model)
         return Source(CheckpointId(f"base:{model}"), model, None, PromptStyle.IN_CONTEXT, None)
     manifest = _sound(folder, taxonomy)
     path, adapter = model, None
@@ -45,8 +47,12 @@ def _sound(folder: Path, taxonomy: Taxonomy) -> Manifest:
 
 
 def is_base_model(model: str) -> bool:
-    """A model directory that was never ours, or a hub id such as `org/name`."""
+    """A model's directory or file that was never ours, or a hub id such as `org/name`."""
     folder = Path(model)
     if folder.is_dir():
-        return (folder / "config.json").is_file() and not (folder / MANIFEST).is_file()
-    return not folder.is_absolute() and model.count("/") == 1 and not model.startswith(".")
+        return not (folder / MANIFEST).is_file() and looks_like_model(folder)
+    if folder.is_file():
+        return True
+    if folder.is_absolute() or folder.suffix == GGUF:
+        return False
+    return model.count("/") == 1 and not model.startswith(".")

@@ -8,6 +8,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from serve.routing.answer import Answer
+from taxonomy.checkpoint.calibration import RESIDUE
 from taxonomy.labels import EMOTIONS, LEVELS
 from taxonomy.tree import Taxonomy
 
@@ -37,6 +38,12 @@ class AnswerMetrics:
             ["team"],
             registry=registry,
         )
+        self._answers_for_review = Counter(
+            "route_feedback_answers_for_review",
+            "Answers that ask for a person: because a segment does, or residue alone.",
+            ["because"],
+            registry=registry,
+        )
         self._characters = Counter(
             "route_feedback_characters",
             "Code points of answered comments, in segments or residue.",
@@ -51,13 +58,14 @@ class AnswerMetrics:
         )
         self._confidence = Histogram(
             "route_feedback_confidence",
-            "Probability of each level's path and of the emotion, by segment.",
+            "Probability of each level's path and of the emotion, by segment; and that residue holds no feedback.",
             ["level"],
             buckets=CONFIDENCE,
             registry=registry,
         )
         for kind in ("segment", "residue"):
             self._characters.labels(kind)
+            self._answers_for_review.labels(kind)
         for kind in ("decided", "forced"):
             self._tokens.labels(kind)
         self._kept: dict[str, set[str]] = {"l1": set(), "team": set()}
@@ -70,7 +78,7 @@ class AnswerMetrics:
             self._reviews.labels(self._capped("team", team))
             for emotion in EMOTIONS:
                 self._segments.labels(self._capped("l1", l1), self._capped("team", team), emotion)
-        for level in (*LEVELS[: taxonomy.depth], "emotion"):
+        for level in (*LEVELS[: taxonomy.depth], "emotion", RESIDUE):
             self._confidence.labels(level)
 
     def count(self, answer: Answer) -> None:
@@ -80,6 +88,11 @@ class AnswerMetrics:
         self._tokens.labels("forced").inc(answer.forced)
         self._characters.labels("residue").inc(sum(part.end - part.start for part in answer.residue))
         self._characters.labels("segment").inc(sum(part.end - part.start for part in answer.segments))
+        if answer.needs_review:
+            of_segments = any(segment.needs_review for segment in answer.segments)
+            self._answers_for_review.labels("segment" if of_segments else "residue").inc()
+        for residue in answer.residue:
+            self._confidence.labels(RESIDUE).observe(residue.confidence)
         for segment in answer.segments:
             team = self._capped("team", segment.leaf.team)
             self._segments.labels(self._capped("l1", segment.leaf.path[0]), team, segment.part.emotion).inc()

@@ -13,6 +13,7 @@ from serve.routing.answer import Answer
 from serve.telemetry.outcomes import VIOLATION, outcome_of
 from serve.telemetry.trial_metrics import ARMS, Arm, Mode, TrialMetrics
 from serve.trials.agreement import COMPARED, differing, spans_of
+from taxonomy.checkpoint.calibration import RESIDUE
 
 KEPT: Final = 10_000
 """Newest times of the engine that a quantile is taken of."""
@@ -21,7 +22,8 @@ UNAVAILABLE: Final = {500, 503}
 
 class ArmFigures(BaseModel):
     """Of one pair: requests that it had, those that failed (500 or 503; a violation is one of them), seconds of its
-    engine, mean confidence by level, and each team's share of the segments.
+    engine, mean confidence by level (of segments whose paths reach it) and of residue, and each team's share of the
+    segments.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,6 +64,7 @@ class _ArmCounts:
         self.engine_s: deque[float] = deque(maxlen=KEPT)
         self.teams: Counter[str] = Counter()
         self.confidence: defaultdict[str, float] = defaultdict(float)
+        self.reached: Counter[str] = Counter()
         self.segments = 0
 
     def answered(self, answer: Answer) -> None:
@@ -72,6 +75,10 @@ class _ArmCounts:
             self.teams[segment.leaf.team] += 1
             for level, probability in segment.confidence.items():
                 self.confidence[level] += probability
+                self.reached[level] += 1
+        for residue in answer.residue:
+            self.confidence[RESIDUE] += residue.confidence
+            self.reached[RESIDUE] += 1
 
     def failed(self, *, is_violation: bool) -> None:
         self.requests += 1
@@ -86,7 +93,7 @@ class _ArmCounts:
             violations=self.violations,
             p50_s=p50,
             p95_s=p95,
-            confidence={level: total / self.segments for level, total in self.confidence.items()},
+            confidence={level: total / self.reached[level] for level, total in self.confidence.items()},
             teams={team: count / self.segments for team, count in self.teams.items()},
         )
 

@@ -6,13 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from taxonomy.labels import LEVELS
 
 SURE: Final = 1e-6
 """Probabilities are kept this far from 0 and 1, whose logits are infinite."""
 Probability = Annotated[float, Field(ge=0, le=1)]
+RESIDUE: Final = "residue"
+"""The scale of the probability that a stretch holds no feedback; a checkpoint may lack it."""
 
 
 class Scale(BaseModel):
@@ -39,11 +41,13 @@ class Scale(BaseModel):
 
 
 class Calibration(BaseModel):
-    """The scales by level and "emotion"; under `review_below` a segment needs a person's eye.
+    """The scales by level, "emotion" and "residue"; under `review_below` a segment needs a person's eye.
 
     wanted_error: the share of wrong ones among unreviewed segments that `review_below` was chosen for.
     coverage: the share of segments that were not under it. comments, segments: fitted on so many.
     figures: by level, what held-out folds gave: accuracy, ECE and Brier score, each before and after.
+    residue_review_below, residue_coverage: the same of stretches without feedback; wrong is one that holds some. None
+    where there is no scale for it: then its probability is the model's own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,6 +59,19 @@ class Calibration(BaseModel):
     comments: int
     segments: int
     figures: dict[str, dict[str, float]] = Field(default_factory=dict)
+    residue_review_below: Probability | None = None
+    residue_coverage: Probability | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Calibration:
+        beside = {self.residue_review_below is not None, self.residue_coverage is not None, RESIDUE in self.scales}
+        if len(beside) > 1:
+            raise ValueError("residue has a scale, a threshold and a coverage, or none of them")
+        return self
+
+    def of_residue(self, probability: float) -> float:
+        """The calibrated probability that a stretch holds no feedback."""
+        return self.scales[RESIDUE].of(probability) if RESIDUE in self.scales else probability
 
     def applied(self, confidence: Mapping[str, float]) -> dict[str, float]:
         """Calibrated probabilities of L1 down and of the emotion; no level is surer than the one above it."""

@@ -1,4 +1,4 @@
-"""The answer that passes between model and service: a JSON array, one object a segment, one spelling for each.
+"""The answer in the verbatim form: a JSON array, one object a segment, one spelling for each.
 
     [{"content":"I bought it in May. "},{"content":"It came late","L1":"...","L2":"...",...,"emotion":"negative"}]
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from taxonomy.labels import EMOTIONS, LEVELS, Emotion, LabelPath, emotion_named
@@ -75,6 +76,20 @@ def read(answer: str) -> tuple[Part, ...]:
 def _part(entry: dict[str, str]) -> Part:
     path = tuple(entry[level] for level in LEVELS if level in entry)
     return Part(entry["content"], path, emotion_named(entry["emotion"]) if path else "neutral")
+
+
+def chunk_ends(pieces: Sequence[str], parts: Sequence[Part]) -> list[int]:
+    """The number of the chunk, from 1, that each part ends with. Raises ValueError where it ends with none."""
+    at_end = {end: number for number, end in enumerate(accumulate(map(len, pieces)), 1)}
+    text, ends, end = "".join(pieces), [], 0
+    for part in parts:
+        start, end = end, end + len(part.content)
+        if end not in at_end or text[start:end] != part.content:
+            raise ValueError(f"the segment {part.content!r} does not end on a candidate cut")
+        ends.append(at_end[end])
+    if end != len(text):
+        raise ValueError("the answer ends before its comment does")
+    return ends
 
 
 def joined_residue(parts: Iterable[Part]) -> tuple[Part, ...]:

@@ -1,9 +1,10 @@
 """The language of valid answers in tokens: where an answer may go two ways, and what is forced between.
 
-The taxonomy's part is compiled once for a (taxonomy, tokenizer) and kept on disk; a comment adds only its chunks. Each
-piece of an answer (a chunk, a label, the JSON between them) is tokenised on its own, so an answer has exactly one
-sequence of tokens. Where one token alone is possible it is forced; the other places are decisions, and only they carry
-information. Nothing here knows a tokenizer: decoding needs the compiled file and a comment's tokens, no more.
+The taxonomy's part is compiled once for a (taxonomy, tokenizer, form) and kept on disk; a comment adds only its chunks,
+as they stand in an answer: their texts, or their numbers. Each piece of an answer (a chunk, a label, the JSON between
+them) is tokenised on its own, so an answer has exactly one sequence of tokens. Where one token alone is possible it is
+forced; the other places are decisions, and only they carry information. Nothing here knows a tokenizer: decoding needs
+the compiled file and a comment's tokens, no more.
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from taxonomy.files import whole
+from taxonomy.language.ends import ChunkEnds, Copied, Numbered
+from taxonomy.language.forms import Form
 
 CONTENT: Final = ""
 """Stands before the labels in what an edge names: with it the content is complete, and the segment closed."""
 ROOT: Final = 0
 CLOSED: Final = -1
-FORMAT: Final = 1
+NUMBER: Final = -2
+"""In a numbered form: no number is complete, so no token of the taxonomy may stand there."""
+FORMAT: Final = 2
 """Changes with every change of the file's meaning."""
 
 Branch = Mapping[int, "Edge"]
+_NO_BRANCH: Final[Branch] = {}
 
 
 class Edge(NamedTuple):
@@ -36,21 +42,30 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Automaton:
-    """All answers over one taxonomy in one tokenizer's tokens.
+    """All answers of one form over one taxonomy in one tokenizer's tokens.
 
-    begin, next, end: the tokens before the first content, between a closed segment and the next content, and after the
-    last segment. branches: by number, the tokens that may stand there and what they lead to; the first is where a
-    chunk has ended and the segment may be closed.
+    begin, next, end: the tokens before the first segment, between a closed segment and the next, and after the last.
+    branches: by number, the tokens that may stand there and what they lead to; the first is where a chunk has ended
+    and the segment may be closed.
     """
 
     begin: tuple[int, ...]
     next: tuple[int, ...]
     end: tuple[int, ...]
     branches: tuple[Branch, ...]
+    form: Form = Form.VERBATIM
 
     def walk(self, chunks: Sequence[Sequence[int]]) -> Walk:
-        """The answers to one comment, whose chunks are given in tokens."""
+        """The answers to one comment. chunks: as they stand in an answer (`chunk_tokens`)."""
         return Walk(self, chunks)
+
+    def toward(self, branch: int, named: Sequence[str]) -> int | None:
+        """The token at a branch from which these values, and no others, can be named; None where there is none."""
+        for token, edge in self.branches[branch].items():
+            first, left = tuple(named[: len(edge.named)]), named[len(edge.named) :]
+            if first == edge.named and (not left if edge.to == CLOSED else self.toward(edge.to, left) is not None):
+                return token
+        return None
 
     @property
     def longest_closing(self) -> int:
@@ -66,16 +81,17 @@ class Automaton:
         """Several processes may do so at once. Raises OSError."""
         branches = [[[token, *edge] for token, edge in branch.items()] for branch in self.branches]
         with whole(file) as part:
-            part.write_text(json.dumps([FORMAT, self.begin, self.next, self.end, branches]))
+            part.write_text(json.dumps([FORMAT, self.form, self.begin, self.next, self.end, branches]))
 
     @staticmethod
     def load(file: Path) -> Automaton:
         """Raises OSError, or ValueError where the file is none of ours."""
-        version, begin, following, end, branches = json.loads(file.read_bytes())
+        version, *rest = json.loads(file.read_bytes())
         if version != FORMAT:
             raise ValueError(f"{file} is of format {version}, not {FORMAT}")
+        form, begin, following, end, branches = rest
         read = tuple({t: Edge(tuple(run), to, tuple(named)) for t, run, to, named in edges} for edges in branches)
-        return Automaton(tuple(begin), tuple(following), tuple(end), read)
+        return Automaton(tuple(begin), tuple(following), tuple(end), read, Form(form))
 
 
 @dataclass(slots=True)
@@ -94,46 +110,56 @@ class Closing:
 class Walk:
     """One answer under way: what may come next, and what came of it.
 
-    forced: the tokens that begin it. branch: where it stands. chunks_taken: how many of the chunks are
-    in it. closings: its closed segments.
+    forced: the tokens that begin it. branch: where it stands. closings: its closed segments.
     """
 
-    __slots__ = ("_automaton", "_chunks", "_open", "branch", "chunks_taken", "closings", "forced")
+    __slots__ = ("_automaton", "_ends", "_open", "branch", "closings", "forced")
 
     def __init__(self, automaton: Automaton, chunks: Sequence[Sequence[int]]) -> None:
         if not chunks:
             raise ValueError("a comment without chunks has no answer")
         self._automaton = automaton
-        self._chunks = chunks
-        self.chunks_taken = 1
-        self.branch = ROOT
+        self._ends: ChunkEnds = (Numbered if automaton.form.is_numbered else Copied)(chunks)
         self.closings: list[Closing] = []
         self._open = Closing(0, [], [0.0])
-        self.forced: list[int] = [*automaton.begin, *chunks[0], *self._settled()]
+        self.forced: list[int] = [*automaton.begin, *self._opened(), *self._settled()]
 
     @property
     def is_done(self) -> bool:
         return self.branch == CLOSED
 
     @property
-    def onward(self) -> int | None:
-        """The token with which the segment goes on to the next chunk, where it may."""
-        has_next = self.branch == ROOT and self.chunks_taken < len(self._chunks)
-        return self._chunks[self.chunks_taken][0] if has_next else None
+    def onward(self) -> Sequence[int]:
+        """The tokens of the comment's chunks that may come next: the segment then does not end here."""
+        return self._ends.onward if self.branch in {ROOT, NUMBER} else ()
 
     @property
     def allowed(self) -> tuple[int, ...]:
         """The tokens that may come next, ascending: two or more, or none when the answer is done."""
-        if self.is_done:
-            return ()
-        edges = self._automaton.branches[self.branch]
-        onward = self.onward
-        return tuple(sorted(edges if onward is None else [*edges, onward]))
+        return tuple(sorted([*self._edges, *self.onward]))
 
     def decide(self, token: int, logprob: float = 0.0) -> list[int]:
         """Take one of the allowed tokens; gives those that are then forced. Raises ValueError for any other."""
         self._open.logprobs[-1] += logprob
         return [*self._take(token), *self._settled()]
+
+    def toward(self, end: int, named: Sequence[str]) -> int:
+        """The token to be decided next so that the segment ends with that chunk and is closed with these values.
+
+        Raises ValueError where none leads there.
+        """
+        ahead = self._ends.toward(end) if self.branch in {ROOT, NUMBER} else None
+        if ahead is not None:
+            return ahead
+        left = (CONTENT, *named)[len(self._open.named) :]
+        token = self._automaton.toward(self.branch, left)
+        if token is None:
+            raise ValueError(f"{' > '.join(named)} is no path of the taxonomy with an emotion")
+        return token
+
+    @property
+    def _edges(self) -> Branch:
+        return self._automaton.branches[self.branch] if self.branch >= ROOT else _NO_BRANCH
 
     def _settled(self) -> Iterator[int]:
         """What is forced because one token alone is allowed."""
@@ -142,27 +168,30 @@ class Walk:
             yield from self._take(allowed[0])
 
     def _take(self, token: int) -> Sequence[int]:
-        edge = None if self.is_done else self._automaton.branches[self.branch].get(token)
+        edge = self._edges.get(token)
         if edge is None:
-            if token != self.onward:
+            if token not in self.onward:
                 raise ValueError(f"token {token} may not stand here")
-            return self._next_chunk()[1:]
+            run = self._ends.take(token)
+            self.branch = ROOT if self._ends.is_end else NUMBER
+            return run
         self._open.named += edge.named
         self._open.logprobs += [0.0] * len(edge.named)
         self.branch = edge.to
         return edge.run if edge.to != CLOSED else [*edge.run, *self._closed()]
 
     def _closed(self) -> Sequence[int]:
-        self.closings.append(Closing(self.chunks_taken, self._open.named[1:], self._open.logprobs[:-1]))
+        self.closings.append(Closing(self._ends.taken, self._open.named[1:], self._open.logprobs[:-1]))
         self._open = Closing(0, [], [0.0])
-        if self.chunks_taken == len(self._chunks):
+        if self._ends.is_last:
             return self._automaton.end
-        self.branch = ROOT
-        return [*self._automaton.next, *self._next_chunk()]
+        return [*self._automaton.next, *self._opened()]
 
-    def _next_chunk(self) -> Sequence[int]:
-        self.chunks_taken += 1
-        return self._chunks[self.chunks_taken - 1]
+    def _opened(self) -> Sequence[int]:
+        """Begin a segment with the next chunk."""
+        run = self._ends.begin()
+        self.branch = ROOT if self._ends.is_end else NUMBER
+        return run
 
 
 def grown(options: Sequence[Edge], branches: list[Branch]) -> Edge:

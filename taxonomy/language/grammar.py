@@ -3,50 +3,96 @@
 The automaton decodes; this says in the field's own notation what it may decode. Tests hold it to that, and other
 engines can be given it.
 
-Every sentence of it is MECE: inside a segment the chunks stand verbatim; after each, the segment is closed
-(with labels, or without: residue) or goes on. So an answer is disjoint, complete and verbatim by construction.
+Every sentence of it is MECE: a segment ends with a chunk, and the next begins with the one after it, up to the last. In
+the verbatim form the chunks stand in the answer, in the numbered forms their numbers do, which rise to the last. So an
+answer is disjoint, complete and verbatim by construction.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from outlines.types import CFG
 
 from taxonomy.labels import EMOTIONS, LabelPath
-from taxonomy.language.answer import CLOSE, EMOTION, END, NEXT, OPEN, RESIDUE, before_level, escaped
+from taxonomy.language import answer, numbered
+from taxonomy.language.answer import escaped
+from taxonomy.language.forms import Form, label_texts
+from taxonomy.language.own_tokens import FEEDBACK, RESIDUE, emotion_token, label_token, number_token
 from taxonomy.tree import Taxonomy
 
+Token = Callable[[str], int]
+"""Of a token that the tokenizer was given, by its name, the id."""
 
-def grammar(chunks: Sequence[str], labels: str) -> CFG:
-    """The grammar of a comment's answers. `labels` is `label_rules(taxonomy)`, the same for every comment."""
+
+def grammar(chunks: Sequence[str], labels: str, form: Form = Form.VERBATIM, token: Token | None = None) -> CFG:
+    """The grammar of a comment's answers. `labels` is `label_rules` of the same form, the same for every comment.
+
+    token: where the form has tokens of its own.
+    """
     if not chunks:
         raise ValueError("a comment without chunks has no answer")
-    last = len(chunks) - 1
-    rules = [f"start: {_text(OPEN)} c0"]
-    for index, chunk in enumerate(chunks[:-1]):
-        text = _text(escaped(chunk))
-        rules.append(f"c{index}: {text} c{index + 1} | {text} CLOSE {_text(NEXT)} c{index + 1}")
-    rules.append(f"c{last}: {_text(escaped(chunks[-1]))} CLOSE {_text(END)}")
+    rules = _by_number(len(chunks), token) if form.is_numbered else _by_copy(chunks)
     return CFG("\n".join([*rules, labels]))
 
 
-def label_rules(taxonomy: Taxonomy) -> str:
+def _by_copy(chunks: Sequence[str]) -> list[str]:
+    last = len(chunks) - 1
+    rules = [f"start: {_text(answer.OPEN)} c0"]
+    for index, chunk in enumerate(chunks[:-1]):
+        text = _text(escaped(chunk))
+        rules.append(f"c{index}: {text} c{index + 1} | {text} CLOSE {_text(answer.NEXT)} c{index + 1}")
+    return [*rules, f"c{last}: {_text(escaped(chunks[-1]))} CLOSE {_text(answer.END)}"]
+
+
+def _by_number(count: int, token: Token | None) -> list[str]:
+    """Rule n3: what may follow where three chunks are in closed segments."""
+    opened, following, end = ("", "", "") if token else map(_text, (numbered.OPEN, numbered.NEXT, numbered.END))
+    close = "close" if token else "CLOSE"
+    rules = [f"start: {opened} n0"]
+    for taken in range(count):
+        ends = [f"{_number(to, token)} {close} {following} n{to}" for to in range(taken + 1, count)]
+        rules.append(f"n{taken}: {' | '.join([*ends, f'{_number(count, token)} {close} {end}'])}")
+    return rules
+
+
+def _number(number: int, token: Token | None) -> str:
+    return _id(token(number_token(number))) if token else _text(str(number))
+
+
+def label_rules(taxonomy: Taxonomy, form: Form = Form.VERBATIM, token: Token | None = None) -> str:
     """The taxonomy's part of every grammar: how a segment may be closed."""
+    if token:
+        return _by_token(taxonomy, token)
+    pieces, texts = numbered if form.is_numbered else answer, label_texts(taxonomy, form)
     emotions = " | ".join(_text(emotion) for emotion in EMOTIONS)
-    rest = f"({_text(EMOTION)} ({emotions}) {_text(CLOSE)})"
-    return f"CLOSE: {_text(RESIDUE)} | {_level(taxonomy, ())} {rest}"
+    rest = f"{_text(pieces.EMOTION)} ({emotions}) {_text(pieces.CLOSE)}"
+
+    def below(path: LabelPath) -> str:
+        labels = [(*path, label) for label in taxonomy.children(path)]
+        each = [f"{_text(escaped(texts[label]))} {below(label)}".strip() for label in labels]
+        return f"{_text(pieces.before_level(len(path)))} ({' | '.join(each)})" if each else ""
+
+    return f"CLOSE: {_text(pieces.RESIDUE)} | {below(())} {rest}"
 
 
-def _level(taxonomy: Taxonomy, path: LabelPath) -> str:
-    branches = []
-    for label in taxonomy.children(path):
-        below = _level(taxonomy, (*path, label)) if taxonomy.children((*path, label)) else ""
-        branches.append(f"{_text(escaped(label))} {below}".strip())
-    return f"{_text(before_level(len(path)))} ({' | '.join(branches)})"
+def _by_token(taxonomy: Taxonomy, token: Token) -> str:
+    emotions = " | ".join(_id(token(emotion_token(emotion))) for emotion in EMOTIONS)
+
+    def below(path: LabelPath) -> str:
+        labels = [(*path, label) for label in taxonomy.children(path)]
+        each = [f"{_id(token(label_token(label)))} {below(label)}".strip() for label in labels]
+        return f"({' | '.join(each)})" if each else ""
+
+    # A rule, not a terminal: terminals are of text.
+    return f"close: {_id(token(RESIDUE))} | {_id(token(FEEDBACK))} {below(())} ({emotions})"
 
 
 def _text(text: str) -> str:
     """A string literal of the dialect."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _id(token: int) -> str:
+    return f"<[{token}]>"

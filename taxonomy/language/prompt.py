@@ -6,13 +6,13 @@ from enum import StrEnum
 from typing import Final
 
 from taxonomy.labels import EMOTIONS, LEVELS
+from taxonomy.language.template import ChatTemplate
 from taxonomy.language.tokens import HfTokenizer, Tokens
 from taxonomy.tree import Taxonomy
 
 PROMPT_VERSION: Final = "route/1"
 """Changes with every change of the text below; a checkpoint answers only the prompt that it was trained on."""
 
-_PLACEHOLDER: Final = "\ue000asked\ue001"
 LEARNED_SYSTEM: Final = "Route the comment."
 
 
@@ -24,13 +24,16 @@ class PromptStyle(StrEnum):
 
 
 class Prompt:
-    """Makes the token prompt of a comment. What stands before the comment is the same for all (a shared prefix)."""
+    """Makes the token prompt of a comment. What stands before the comment is the same for all (a shared prefix).
+
+    Raises CheckpointInvalid where the chat template does not show instructions and comment, each once and whole.
+    """
 
     def __init__(self, tokenizer: HfTokenizer, tokens: Tokens, taxonomy: Taxonomy, style: PromptStyle) -> None:
         system = LEARNED_SYSTEM if style is PromptStyle.LEARNED else _instructions(taxonomy)
-        turns = [{"role": "system", "content": system}, {"role": "user", "content": _PLACEHOLDER}]
+        self.style = style
         self._tokens = tokens
-        self._before, self._after = _around(tokenizer, tokens, turns)
+        self._before, self._after = ChatTemplate(tokenizer).around(tokens, system)
 
     def of(self, comment: str) -> list[int]:
         """The token ids; the comment's part holds no special token."""
@@ -38,23 +41,18 @@ class Prompt:
 
 
 class ChatPrompt:
-    """Makes the token prompt of a general question: a chat of one turn, without a system message."""
+    """Makes the token prompt of a general question: a chat of one turn, without a system message.
+
+    Raises CheckpointInvalid as `Prompt` does.
+    """
 
     def __init__(self, tokenizer: HfTokenizer, tokens: Tokens) -> None:
         self._tokens = tokens
-        self._before, self._after = _around(tokenizer, tokens, [{"role": "user", "content": _PLACEHOLDER}])
+        self._before, self._after = ChatTemplate(tokenizer).around(tokens, system=None)
 
     def of(self, question: str) -> list[int]:
         """The token ids; the question's part holds no special token."""
         return [*self._before, *self._tokens.text(question), *self._after]
-
-
-def _around(tokenizer: HfTokenizer, tokens: Tokens, turns: list[dict[str, str]]) -> tuple[list[int], list[int]]:
-    """The template's tokens before and after what is asked, up to where the answer begins."""
-    # Where a template offers thinking, an answer under a grammar has no room for it.
-    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, enable_thinking=False)
-    before, _, after = str(text).partition(_PLACEHOLDER)
-    return tokens.template(before), tokens.template(after)
 
 
 def _instructions(taxonomy: Taxonomy) -> str:

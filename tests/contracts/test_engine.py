@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from serve.engine.protocol import Decoded, Engine, ScriptedEngine, Task
+from serve.engine.protocol import Decoded, Engine, Rival, ScriptedEngine, Task
 from serve.routing.answer import Answer, answer_of
 from serve.routing.pair import Pair
 from serve.routing.router import Router
@@ -113,10 +113,17 @@ async def test_each_logprob_is_the_choice_among_the_allowed_tokens(live: Live, p
             tokens += [token, *walk.decide(token)]
         with torch.no_grad():
             logits = model(torch.tensor([tokens])).logits[0, at].double()
-        for token, logprob, options, row in zip(decoded.tokens, decoded.logprobs, allowed, logits, strict=True):
+        assert decoded.rivals
+        said = zip(decoded.tokens, decoded.logprobs, decoded.rivals, strict=True)
+        for (token, logprob, rival), options, row in zip(said, allowed, logits, strict=True):
             expected = torch.log_softmax(row[options], 0)
-            assert options[int(expected.argmax())] == token
-            assert logprob == pytest.approx(expected[options.index(token)].item(), abs=allowed_difference)
+            best, second = expected.topk(2).indices.tolist()
+            assert options[best] == token
+            assert logprob == pytest.approx(expected[best].item(), abs=allowed_difference)
+            # Of rivals that are alike either may be told.
+            assert rival.token in options
+            assert rival.token != token
+            assert rival.logprob == pytest.approx(expected[second].item(), abs=allowed_difference)
 
 
 async def test_a_task_that_the_engine_refuses_is_an_engine_failure(live: Live, pair: Pair) -> None:
@@ -130,8 +137,10 @@ async def test_a_task_that_the_engine_refuses_is_an_engine_failure(live: Live, p
 
 
 def test_a_decoded_answer_pairs_tokens_with_logprobs() -> None:
-    with pytest.raises(ValueError, match="2 tokens with 1"):
+    with pytest.raises(ValueError, match="2 tokens with 1 log-probabilities"):
         Decoded((1, 2), (0.0,))
+    with pytest.raises(ValueError, match="2 tokens with 1 rivals"):
+        Decoded((1, 2), (0.0, 0.0), rivals=(Rival(3, -1.0),))
 
 
 async def test_a_scripted_engine_may_be_closed_twice_and_still_answers(scripted_router: Router, pair: Pair) -> None:

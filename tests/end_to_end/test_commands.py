@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from route_feedback import main
 from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from tests.conftest import Live
@@ -41,10 +42,18 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         ["checkpoint", "trials"],
     ],
 )
-def test_every_command_has_help(arguments: list[str]) -> None:
-    done = command(*arguments, "--help")
-    assert done.returncode == 0
+def test_every_command_has_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, "--help"]) == 0
+    assert "Usage: route-feedback" in capsys.readouterr().out
+
+
+def test_the_installed_command_has_help_and_refuses_a_wrong_call() -> None:
+    done = command("--help")
+    assert (done.returncode, done.stderr) == (0, "")
     assert "Usage: route-feedback" in done.stdout
+    done = command("fly")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such command 'fly'" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -59,11 +68,13 @@ def test_every_command_has_help(arguments: list[str]) -> None:
         (["serve", "--port", "70000"], "--port: Input should be"),
     ],
 )
-def test_a_wrong_call_is_exit_code_2_and_says_what(arguments: list[str], said: str) -> None:
-    done = command(*arguments)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_wrong_call_is_exit_code_2_and_says_what(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert "Traceback" not in errors
 
 
 def test_an_unknown_setting_is_an_error() -> None:

@@ -37,7 +37,8 @@ def without_figures(answer: dict[str, Any]) -> dict[str, Any]:
         | {"sure of": sorted(segment["confidence"])}
         for segment in answer["segments"]
     ]
-    return answer | {"id": "", "segments": segments}
+    residue = [{name: value for name, value in part.items() if name != "confidence"} for part in answer["residue"]]
+    return answer | {"id": "", "segments": segments, "residue": residue}
 
 
 @pytest.mark.parametrize(("line", "shown"), list(zip(CURLS, SHOWN, strict=True)))

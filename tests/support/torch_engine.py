@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from serve.engine.protocol import Decoded, SingleModel, Task
+from serve.engine.protocol import Decoded, Rival, SingleModel, Task
 from taxonomy.errors import EngineFailed
 from taxonomy.language.automaton import Automaton
 
@@ -30,13 +30,15 @@ class TorchEngine(SingleModel):
         tokens = [*task.prompt, *walk.forced]
         decided: list[int] = []
         logprobs: list[float] = []
+        rivals: list[Rival] = []
         while not walk.is_done:
             allowed = list(walk.allowed)
             with torch.no_grad():
                 logits = self._model(torch.tensor([tokens]), logits_to_keep=1).logits[0, -1]
             among = torch.log_softmax(logits[allowed], 0)
-            best = int(among.argmax())
+            best, second = among.topk(2).indices.tolist()
+            rivals.append(Rival(allowed[second], float(among[second])))
             decided.append(allowed[best])
             logprobs.append(float(among[best]))
             tokens += [allowed[best], *walk.decide(allowed[best])]
-        return Decoded(tuple(decided), tuple(logprobs))
+        return Decoded(tuple(decided), tuple(logprobs), rivals=tuple(rivals))

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast, TrainerCallback
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallback
 
 from eval.decoding.decoder import Decoder
 from taxonomy.language.compiled import compiled
 from taxonomy.language.prompt import Prompt, PromptStyle
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
+from train.base import base_model
 from train.choosing.candidates import BASE, CandidateScorer, choose, saved_steps
 from train.choosing.validation import Validation
 from train.data.mixture import Mixture
@@ -76,8 +77,8 @@ def keep_best(
     last = weights_of(scorer.decoder.model)
 
     def weights(step: int) -> Tensors:
-        if step == BASE:
-            return weights_of(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32))
+        if base and step == BASE:
+            return weights_of(base_model(base))
         return last if step == steps else read_weights(folder / SAVED, step)
 
     return choose(choosing, steps, weights, scorer, dtype, has_base=base is not None, say=say)

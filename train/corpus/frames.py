@@ -76,4 +76,4 @@ class Frames(_FramePart):
 
 def load_frames(file: Path) -> Frames:
     """Raises OSError."""
-    return Frames.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    return Frames.model_validate(yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader))

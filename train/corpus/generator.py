@@ -8,17 +8,17 @@ Comment number i of a split depends on (seed, split, i) alone, so any number can
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import accumulate, product
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from taxonomy.comments import LabelledComment, labelled
+from taxonomy.jsonl import read_rows, without_faults
 from taxonomy.labels import LEVELS, Emotion, LabelPath
 from taxonomy.language.answer import Part, joined_residue
 from taxonomy.language.chunks import chunks
@@ -70,17 +70,17 @@ class Phrasebook:
         return sorted(self.phrases["train"])
 
 
+@cache
 def load_phrasebook(folder: Path = DATA) -> Phrasebook:
-    """The bundled phrasebook and frames."""
+    """The bundled phrasebook and frames, read once."""
     phrases: dict[Split, dict[LabelPath, dict[str, tuple[Phrase, ...]]]] = {"train": {}, "test": {}}
-    with (folder / "phrasebook.jsonl").open(encoding="utf-8") as lines:
-        for row in map(json.loads, lines):
-            path = tuple(row[level] for level in LEVELS)
-            for split, by_path in phrases.items():
-                by_path[path] = {
-                    language: tuple(Phrase(text[2:], _SIGNS[text[0]]) for text in texts)
-                    for language, texts in row[split].items()
-                }
+    for row in without_faults(read_rows(folder / "phrasebook.jsonl")):
+        path = tuple(row.value[level] for level in LEVELS)
+        for split, by_path in phrases.items():
+            by_path[path] = {
+                language: tuple(Phrase(text[2:], _SIGNS[text[0]]) for text in texts)
+                for language, texts in row.value[split].items()
+            }
     return Phrasebook(phrases, load_frames(folder / "frames.yaml"))
 
 

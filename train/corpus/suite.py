@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from eval.general.suite import WORKED, Question
-from taxonomy.errors import DataInvalid
+from taxonomy.jsonl import Row, parsed, without_faults
 
 Split = Literal["train", "test"]
 TEST_PART: Final = 5
@@ -87,14 +87,11 @@ def suite(split: Split, count: int, seed: int, kinds: Sequence[str] = ()) -> Ite
 
 def gsm8k(folder: Path, split: Split) -> Iterator[Question]:
     """GSM8K's own split, the marks of the calculator taken out. Raises DataInvalid, OSError."""
-    file = folder / f"{split}.jsonl"
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-                yield Question(WORKED, row["question"], _CALCULATION.sub("", row["answer"]))
-            except (ValueError, TypeError, KeyError) as error:
-                raise DataInvalid(f"{file}:{number}: {error!r}") from error
+    return without_faults(parsed(folder / f"{split}.jsonl", _worked))
+
+
+def _worked(row: Row) -> Question:
+    return Question(WORKED, row.value["question"], _CALCULATION.sub("", row.value["answer"]))
 
 
 def split_of(question: str) -> Split:

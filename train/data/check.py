@@ -11,13 +11,15 @@ from typing import Final
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from taxonomy.errors import CallWrong, DataInvalid
+from taxonomy.jsonl import first_row, without_faults
 from taxonomy.labels import LabelPath
 from taxonomy.tree import Taxonomy
-from train.data.chats import Chat, is_chats, read_chats
+from train.data.chat_formats import is_chat
+from train.data.chats import Chat, read_chats
 from train.data.contamination import Benchmarks, Overlap, questions
 from train.data.duplicates import Duplicate, SeenTexts
 from train.data.examine import Examined, examined
-from train.data.texts import Text, is_texts, read_texts
+from train.data.texts import Text, read_texts
 
 UsableRow = Examined | Chat | Text
 """A row that can be used."""
@@ -116,15 +118,13 @@ def check(
     """Examine labelled comments, chats and plain texts alike; what a file holds its first row says.
 
     The texts' hashes are kept, so memory grows with the data, by about a KiB a row. watch: wraps the rows, for
-    progress. Raises the first DataInvalid unless `skip_invalid`, CallWrong, OSError.
+    progress. Raises DataInvalid (all rows in error; with `skip_invalid` for a file that cannot be read on), CallWrong,
+    OSError.
     """
     report, seen = DataReport(), SeenTexts()
     known = Benchmarks(questions(benchmarks)) if benchmarks else None
     detector = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    for row in watch(_rows(files, taxonomy)):
-        if isinstance(row, DataInvalid):
-            _invalid(report, row, skip_invalid=skip_invalid)
-            continue
+    for row in _usable(watch(_rows(files, taxonomy)), report, skip_invalid=skip_invalid):
         text = _text(row)
         if duplicate := seen.add(row.where, text):
             report.duplicates.append(duplicate)
@@ -136,10 +136,8 @@ def check(
             report.chats += 1
         else:
             report.texts += 1
-    for row in watch(_rows(test, taxonomy)):
-        if isinstance(row, DataInvalid):
-            _invalid(report, row, skip_invalid=skip_invalid)
-        elif leak := seen.duplicate(row.where, _text(row)):
+    for row in _usable(watch(_rows(test, taxonomy)), report, skip_invalid=skip_invalid):
+        if leak := seen.duplicate(row.where, _text(row)):
             report.leaks.append(leak)
     return report
 
@@ -148,16 +146,28 @@ def _rows(files: Sequence[Path], taxonomy: Taxonomy) -> Iterator[UsableRow | Dat
     for file in files:
         if not file.is_file():
             raise CallWrong(f"there is no data file {file}")
-        if is_texts(file):
-            yield from read_texts(file)
-        else:
-            yield from read_chats(file) if is_chats(file) else examined(file, taxonomy)
+        yield from _read(file, taxonomy)
 
 
-def _invalid(report: DataReport, error: DataInvalid, *, skip_invalid: bool) -> None:
+def _usable(rows: Iterable[UsableRow | DataInvalid], report: DataReport, *, skip_invalid: bool) -> Iterator[UsableRow]:
     if not skip_invalid:
-        raise error
-    report.invalid.append(str(error))
+        usable: Iterator[UsableRow] = without_faults(rows)
+        yield from usable
+        return
+    for row in rows:
+        if isinstance(row, DataInvalid):
+            report.invalid.append(str(row))
+        else:
+            yield row
+
+
+def _read(file: Path, taxonomy: Taxonomy) -> Iterator[UsableRow | DataInvalid]:
+    if file.suffix == ".txt":
+        return read_texts(file)
+    first = first_row(file)
+    if is_chat(first):
+        return read_chats(file)
+    return read_texts(file) if "text" in first else examined(file, taxonomy)
 
 
 def _count(report: DataReport, row: Examined, detector: LanguageIdentifier) -> None:

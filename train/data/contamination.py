@@ -8,7 +8,6 @@ between the same marks.
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from taxonomy.errors import CallWrong
+from taxonomy.jsonl import parsed, without_faults
 
 GRAM: Final = 13
 SHORTEST: Final = 8
@@ -58,7 +58,10 @@ class Benchmarks:
 
 
 def questions(folder: Path) -> Iterator[tuple[str, str]]:
-    """Name and text of each question of MMLU (`mmlu/test/*.csv`) and IFEval (`ifeval/*.jsonl`). Raises CallWrong."""
+    """Name and text of each question of MMLU (`mmlu/test/*.csv`) and IFEval (`ifeval/*.jsonl`).
+
+    Raises CallWrong, DataInvalid, OSError.
+    """
     files = sorted((folder / "mmlu" / "test").glob("*.csv")), sorted((folder / "ifeval").glob("*.jsonl"))
     if not any(files):
         raise CallWrong(f"{folder} holds neither mmlu/test/*.csv nor ifeval/*.jsonl")
@@ -67,10 +70,8 @@ def questions(folder: Path) -> Iterator[tuple[str, str]]:
             for row in csv.DictReader(lines):
                 yield f"{file.name}: {row['question'][:60]}", row["question"]
     for file in files[1]:
-        with file.open(encoding="utf-8") as lines:
-            for line in lines:
-                row = json.loads(line)
-                yield f"{file.name}: {row['prompt'][:60]}", row["prompt"]
+        for prompt in without_faults(parsed(file, lambda row: str(row.value["prompt"]))):
+            yield f"{file.name}: {prompt[:60]}", prompt
 
 
 def _words(text: str) -> list[str]:

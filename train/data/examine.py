@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from taxonomy.comments import LabelledComment, Span, from_json
 from taxonomy.errors import DataInvalid
+from taxonomy.jsonl import parsed
 from taxonomy.tree import Taxonomy
 from train.data.cuts import on_nearest_cuts
 
@@ -26,27 +26,18 @@ class Examined:
 
 
 def examined(file: Path, taxonomy: Taxonomy) -> Iterator[Examined | DataInvalid]:
-    """Each line of a JSONL file, in order; a row in error comes as its error. Raises OSError."""
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            where = f"{file}:{number}"
-            try:
-                yield _examined(json.loads(line), where, taxonomy)
-            except (ValueError, TypeError, AttributeError) as error:
-                yield DataInvalid(f"{where}: {error}")
+    """Each row of a JSONL file, in order; a row in error comes as its error. Raises DataInvalid, OSError."""
+    return parsed(file, lambda row: _examined(row.value, row.where, taxonomy))
 
 
-def _examined(row: Any, where: str, taxonomy: Taxonomy) -> Examined:
-    if not isinstance(row, dict):
-        raise ValueError("the row is not an object")  # noqa: TRY004 (the row is wrong, not the caller)
+def _examined(row: dict[str, Any], where: str, taxonomy: Taxonomy) -> Examined:
     language = row.pop("language", None)
-    for field, value in (("id", row.get("id")), ("comment", row.get("comment")), ("language", language or "-")):
-        if field in row.keys() | {"language"} and not (isinstance(value, str) and value.strip()):
-            raise ValueError(f"the field {field!r} is not text")
-    if not isinstance(row.get("segments", []), list):
-        raise ValueError("the field 'segments' is not a list")  # noqa: TRY004 (as above)
+    if language is not None and not (isinstance(language, str) and language.strip()):
+        raise ValueError("the field 'language' is not text")
     comment = from_json(row)
+    if not comment.comment.strip():
+        raise ValueError("the field 'comment' is empty")
     for index, span in enumerate(comment.segments):
-        if span.path not in taxonomy:
-            raise ValueError(f"segments[{index}]: {' > '.join(span.path)} is not a leaf of the taxonomy")
+        if fault := taxonomy.fault_of(span.path):
+            raise ValueError(f"segments[{index}]: {fault}")
     return Examined(where, *on_nearest_cuts(comment), language)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from eval.general.suite import Question
 from taxonomy.errors import DataInvalid, RecipeInvalid
+from taxonomy.jsonl import without_faults
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
 from train.corpus.suite import suite
@@ -123,10 +124,8 @@ class _Usable:
         self.skipped = 0
 
     def __iter__(self) -> Iterator[TrainingRow]:
-        for row in self._rows:
-            if not isinstance(row, DataInvalid):
-                yield row
-            elif self._skip_invalid:
+        for row in self._rows if self._skip_invalid else without_faults(self._rows):
+            if isinstance(row, DataInvalid):
                 self.skipped += 1
             else:
-                raise row
+                yield row

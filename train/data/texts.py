@@ -5,8 +5,7 @@ A `.txt` file is one text; JSONL has one a line, `{"text": "..."}`. Other keys s
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from taxonomy.errors import DataInvalid
+from taxonomy.jsonl import parsed
 from taxonomy.language.tokens import Tokens
 from train.data.encode import TrainingRow
 
@@ -27,28 +27,11 @@ class Text:
 
 
 def read_texts(file: Path) -> Iterator[Text | DataInvalid]:
-    """A row in error comes as the error that names it, and the reading goes on. Raises OSError."""
+    """A row in error comes as the error that names it, and the reading goes on. Raises DataInvalid, OSError."""
     if file.suffix == ".txt":
         yield _whole(file)
         return
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            where = f"{file}:{number}"
-            try:
-                yield Text(_text(json.loads(line)), where)
-            except ValueError as error:
-                yield DataInvalid(f"{where}: {error}")
-
-
-def is_texts(file: Path) -> bool:
-    """Whether it is a `.txt` file, or its first row is a text. Raises OSError."""
-    if file.suffix == ".txt":
-        return True
-    with file.open(encoding="utf-8") as lines:
-        try:
-            return "text" in json.loads(lines.readline())
-        except (ValueError, TypeError):
-            return False
+    yield from parsed(file, lambda row: Text(_text(row.value), row.where))
 
 
 def text_rows(text: Text, tokens: Tokens, length: int) -> Iterator[TrainingRow]:
@@ -64,13 +47,15 @@ def text_rows(text: Text, tokens: Tokens, length: int) -> Iterator[TrainingRow]:
 
 def _whole(file: Path) -> Text | DataInvalid:
     try:
-        return Text(_text({"text": file.read_text(encoding="utf-8")}), str(file))
+        return Text(_text({"text": file.read_text(encoding="utf-8-sig")}), str(file))
+    except UnicodeDecodeError as error:
+        return DataInvalid(f"{file}: not UTF-8 at byte {error.start + 1}; save the file as UTF-8")
     except ValueError as error:
         return DataInvalid(f"{file}: {error}")
 
 
-def _text(row: Any) -> str:
-    text = row.get("text") if isinstance(row, dict) else None
+def _text(row: Mapping[str, Any]) -> str:
+    text = row.get("text")
     if not isinstance(text, str) or not text.strip():
         raise ValueError("text: not text, or empty")
     return text

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from taxonomy.errors import DataInvalid
-from taxonomy.files import numbered, write_jsonl
+from taxonomy.files import write_jsonl
+from taxonomy.jsonl import Row, parsed, without_faults
 from train.data.mixture import MixedSource
 
 Interval = tuple[float, float]
@@ -48,18 +48,16 @@ class ArmResult(BaseModel):
 
 
 def read_results(file: Path) -> list[ArmResult]:
-    """What has been measured so far; nothing where there is no file. Raises DataInvalid naming the line."""
-    if not file.is_file():
-        return []
-    return [_parsed(line, f"{file}:{number}") for number, line in numbered(file)]
+    """What has been measured so far; nothing where there is no file. Raises DataInvalid naming the lines in error."""
+    return list(without_faults(parsed(file, _result))) if file.is_file() else []
 
 
-def _parsed(line: str, place: str) -> ArmResult:
+def _result(row: Row) -> ArmResult:
     try:
-        return ArmResult.model_validate_json(line)
+        return ArmResult.model_validate(row.value)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the line'}: {e['msg']}" for e in error.errors())
-        raise DataInvalid(f"{place}: {faults}") from error
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the row'}: {e['msg']}" for e in error.errors())
+        raise ValueError(faults) from error
 
 
 def write_results(results: Iterable[ArmResult], file: Path) -> None:

@@ -15,7 +15,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from taxonomy.errors import DataInvalid
 from taxonomy.files import write_jsonl
+from taxonomy.jsonl import read_rows
 
 STEPS: Final = "steps.jsonl"
 StepFigures = Mapping[str, float]
@@ -34,11 +36,18 @@ def add_step(file: Path, figures: StepFigures) -> None:
 
 
 def read_steps(file: Path) -> Iterator[StepFigures]:
-    """The steps that were written whole: of a process killed in the middle of one the last line is left out."""
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.endswith("\n"):
-                yield json.loads(line)
+    """The steps that were written whole: of a process killed in the middle of one the last line is left out.
+
+    Raises DataInvalid where another line is in error, OSError.
+    """
+    broken: DataInvalid | None = None
+    for row in read_rows(file):
+        if broken:
+            raise broken
+        if isinstance(row, DataInvalid):
+            broken = row
+        else:
+            yield row.value
 
 
 def keep_steps(file: Path, last: int) -> None:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from serve.engine.collector import Engines
 from serve.engine.model import Model
-from serve.engine.protocol import Decoded, Task
+from serve.engine.protocol import Decoded, Rival, Task
 from serve.engine.trace_headers import trace_headers
 from serve.engine.vllm.keys import AUTOMATON, CHUNKS, MASKING
 from serve.engine.vllm.llm import EngineOptions, engine_kind, one_line, start_llm
@@ -61,7 +61,7 @@ class VllmEngine:
             sampling = SamplingParams(
                 temperature=0.0,
                 max_tokens=self.context - len(task.prompt) - len(forced),
-                logprobs=0,
+                logprobs=2,  # the two likeliest: the token that is taken, and its rival
                 detokenize=False,
                 output_kind=RequestOutputKind.FINAL_ONLY,
                 extra_args={CHUNKS: task.chunk_tokens},
@@ -150,8 +150,18 @@ def _over() -> None:
 def _decoded(output: Any) -> Decoded:
     answer = output.outputs[0]
     ids = tuple(answer.token_ids)
-    logprobs = tuple(at[token].logprob for token, at in zip(ids, answer.logprobs or [], strict=True))
-    return Decoded(ids, logprobs, (output.kv_transfer_params or {}).get(MASKING))
+    decisions = list(zip(ids, answer.logprobs or [], strict=True))
+    logprobs = tuple(among[token].logprob for token, among in decisions)
+    rivals = tuple(_rival(token, among) for token, among in decisions)
+    return Decoded(ids, logprobs, (output.kv_transfer_params or {}).get(MASKING), rivals)
+
+
+def _rival(token: int, among: dict[int, Any]) -> Rival:
+    return max((Rival(other, found.logprob) for other, found in among.items() if other != token), key=_likelihood)
+
+
+def _likelihood(rival: Rival) -> float:
+    return rival.logprob
 
 
 def _annotate_span(stats: Any) -> None:

@@ -56,7 +56,7 @@ async def route(
         active.answered(borrowed, name, sent.comment, answer)
         response = response_of(answer, borrowed.pair, sent.id or request.state.request_id, dict(sent.metadata))
     # Given the model, FastAPI would check and copy it once more, which takes longer than all else here.
-    return Response(response.model_dump_json(exclude_none=True), media_type="application/json")
+    return Response(response.model_dump_json(), media_type="application/json")
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -15,7 +15,6 @@ router = APIRouter(tags=["route"])
     "/v1/taxonomy",
     operation_id="get_taxonomy",
     summary="The active taxonomy",
-    response_model_exclude_none=True,
     responses=problems({503: "The service is starting or stopping, or its engine has died."}),
 )
 async def get_taxonomy(active: Serving) -> TaxonomyResponse:

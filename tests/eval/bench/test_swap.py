@@ -23,7 +23,8 @@ ONE, TWO = CheckpointId("ck_1"), CheckpointId("ck_2")
 
 def body(checkpoint: CheckpointId, label: str, confidence: float = 0.9) -> dict[str, Any]:
     segment = {"content": "x", "L1": label, "confidence": {"L1": confidence}, "needs_review": confidence < 0.5}
-    return {"id": "-", "checkpoint": checkpoint, "taxonomy": "tx_1", "segments": [segment], "residue": []}
+    residue = {"content": " y", "confidence": confidence, "needs_review": confidence < 0.5}
+    return {"id": "-", "checkpoint": checkpoint, "taxonomy": "tx_1", "segments": [segment], "residue": [residue]}
 
 
 FRESH = {

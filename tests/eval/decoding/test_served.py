@@ -65,6 +65,8 @@ def test_what_is_served_is_written_scored_and_recorded(
     assert read.faults == {}
     names = {"L1", "L2", "L3", "L4", "emotion"}
     assert all(segment.confidence.keys() == names for p in read.predictions for segment in p.segments)
+    assert any(p.residue for p in read.predictions)
+    assert all(0 < residue.confidence <= 1 for p in read.predictions for residue in p.residue)
     assert sum(len(comment.segments) for comment in read_comments(out)) == printed["segments"]["predicted"] > 0
     assert json.loads(out.read_text().splitlines()[0])["checkpoint"] == pair.checkpoint
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from taxonomy.checkpoint.calibration import Calibration, Scale
 from taxonomy.checkpoint.manifest import publish, read_manifest
 from taxonomy.comments import LabelledComment, Span
 from taxonomy.errors import DataInvalid
+from taxonomy.labels import LEVELS
 
 probabilities = st.floats(0, 1)
 
@@ -38,11 +40,13 @@ def drawn(temperature: float = 2.0, bias: float = -0.5, count: int = 6000, seed:
     """Segments that are right as often as their probability says, told with more confidence than that."""
     rng = np.random.default_rng(seed)
     true = {"L1": rng.beta(6, 2, count), "emotion": rng.beta(8, 1, count)}
+    right = {name: rng.random(count) < p for name, p in true.items()}
     return Confidences(
         comment=np.repeat(np.arange(count // 2), 2),
         probability={name: expit((logit(p) - bias) * temperature) for name, p in true.items()},
-        right={name: rng.random(count) < p for name, p in true.items()},
+        right=right,
         known={name: np.ones(count, dtype=bool) for name in true},
+        right_leaf=right["L1"],
     )
 
 
@@ -61,6 +65,7 @@ def test_a_segment_that_is_cut_wrongly_is_not_taken_for_sure_however_sure_its_la
         {"L1": told, "emotion": told},
         {"L1": right, "emotion": right},
         {name: np.ones(6000, dtype=bool) for name in ("L1", "emotion")},
+        right,
     )
     scale = fitted(found, "L1", np.ones(6000, dtype=bool))
     assert scale.upper_temperature
@@ -91,7 +96,7 @@ def test_no_segment_is_calibrated_by_a_scale_that_saw_its_comment() -> None:
     before = held_out(found)["L1"]
     turned = found.right["L1"].copy()
     turned[:2] = ~turned[:2]
-    after = held_out(Confidences(found.comment, found.probability, found.right | {"L1": turned}, found.known))["L1"]
+    after = held_out(replace(found, right=found.right | {"L1": turned}))["L1"]
     assert before[:2] == pytest.approx(after[:2], abs=1e-12)
     assert not np.allclose(before, after, atol=1e-12)
 
@@ -210,3 +215,55 @@ def test_predictions_of_another_checkpoint_are_not_recorded(
     assert main([*files, f"--record={tmp_path / 'checkpoint'}"]) == 1
     assert "is by ck_other and not by ck_" in capsys.readouterr().err
     assert main([*files, "--error=5"]) == 2
+
+
+UNEVEN = [("a",), ("b", "c", "d", "e")]
+
+
+def uneven(count: int, deep: int) -> tuple[list[LabelledComment], list[Prediction]]:
+    """Comments of one segment, of which so many have a path of four levels; one in four is wrong from L1 on."""
+    sure = {"L1": 0.9, "L2": 0.8, "L3": 0.7, "L4": 0.6, "emotion": 0.95}
+    gold, predictions = [], []
+    for n in range(count):
+        path = UNEVEN[n < deep]
+        gold.append(LabelledComment(str(n), "0123456789", (Span(0, 5, path if n % 4 else ("f",), "neutral"),)))
+        reached = {name: sure[name] for name in (*LEVELS[: len(path)], "emotion")}
+        predictions.append(Prediction(str(n), (Segment(0, 5, path, "neutral", reached),)))
+    return gold, predictions
+
+
+def test_a_level_that_a_path_does_not_reach_is_asked_for_no_confidence_and_not_judged() -> None:
+    found = confidences(*uneven(100, 60))
+    assert found.known["L1"].all()
+    for level in ("L2", "L3", "L4"):
+        assert found.known[level].tolist() == [n < 60 for n in range(100)]
+        assert np.isnan(found.probability[level]).tolist() == [n >= 60 for n in range(100)]
+    assert found.wrong.tolist() == [n % 4 == 0 for n in range(100)]
+
+
+def test_levels_are_calibrated_on_the_segments_that_reach_them() -> None:
+    found = calibrate(confidences(*uneven(100, 60)), wanted_error=0.3)
+    assert {name: figures["segments"] for name, figures in found.figures.items()} == {
+        "L1": 100,
+        "L2": 60,
+        "L3": 60,
+        "L4": 60,
+        "emotion": 100,
+    }
+    assert found.review_below == 0.0, "a quarter is wrong, and three in ten may be"
+    assert found.applied({"L1": 0.9, "emotion": 0.95}).keys() == {"L1", "emotion"}
+
+
+@pytest.mark.parametrize("deep", [0, 20])
+def test_a_level_that_few_comments_reach_has_the_scale_above_it_and_no_figures(deep: int) -> None:
+    found = calibrate(confidences(*uneven(100, deep)), wanted_error=0.3)
+    assert found.figures.keys() == {"L1", "emotion"}
+    assert found.scales["L2"] == found.scales["L3"] == found.scales["L4"] == found.scales["L1"]
+    assert 0.7 < found.applied({"L1": 0.9, "L2": 0.9, "emotion": 0.95})["L2"] < 0.8
+
+
+def test_a_confidence_of_a_level_that_the_path_reaches_is_asked_for() -> None:
+    gold, predictions = uneven(60, 60)
+    bare = [Prediction(p.id, (p.segments[0]._replace(confidence={"L1": 0.5, "emotion": 0.5}),)) for p in predictions]
+    with pytest.raises(DataInvalid, match=r"180 confidences are missing, first 0 segments\[0\].confidence.L2"):
+        confidences(gold, bare)

@@ -51,6 +51,7 @@ async def test_temperatures_and_the_threshold_reach_the_service(
     manifest = await recorded(folder, settings, tmp_path)
     calibration = manifest.calibration
     assert calibration
+    assert "residue" in calibration.scales
     after = answers(folder, settings)
     for raw, calibrated in zip(before, after, strict=True):
         for one, other in zip(raw["segments"], calibrated["segments"], strict=True):
@@ -59,6 +60,8 @@ async def test_temperatures_and_the_threshold_reach_the_service(
             surest = min(other["confidence"].values())
             if abs(surest - calibration.review_below) > 1e-4:
                 assert other["needs_review"] == (surest < calibration.review_below)
+        for one, other in zip(raw["residue"], calibrated["residue"], strict=True):
+            assert other["confidence"] == pytest.approx(calibration.of_residue(one["confidence"]), abs=1e-4)
 
     for threshold, reviewed in ((0.0, False), (1.0, True)):
         moved = calibration.model_copy(update={"review_below": threshold})

@@ -20,10 +20,11 @@ LABELS = [(f"L{n // 5}", f"leaf {n}") for n in range(20)]
 
 
 def traffic(seed: int, count: int = 600, weights: list[float] | None = None, sure: float = 0.9) -> Traffic:
+    """Residue is as sure as the segments."""
     rng = random.Random(seed)
     chosen = rng.choices(LABELS, weights or [1.0] * 20, k=count)
     segments = [TrafficSegment("late", path, min(1.0, sure * rng.uniform(0.8, 1.1))) for path in chosen]
-    return Traffic(segments, [10] * count, [4] * count)
+    return Traffic(segments, [10] * count, [4] * count, [segment.sure for segment in segments if segment.sure])
 
 
 def at_level(found: Drift, level: str) -> LabelDrift:
@@ -48,11 +49,25 @@ def test_a_label_that_grows_is_drift_and_named_first() -> None:
     assert found.moved[0].now > 3 * found.moved[0].reference
 
 
+def test_a_level_is_of_the_segments_whose_paths_reach_it() -> None:
+    deep, short = TrafficSegment("late", ("A", "x", "y"), None), TrafficSegment("late", ("B",), None)
+    found = drift(
+        Traffic([deep] * 30 + [short] * 10, [4], [0], []), Traffic([deep] * 10 + [short] * 30, [4], [0], []), 0.5
+    )
+    assert list(found.labels) == ["L1", "L2", "L3"]
+    assert at_level(found, "L1").drifted
+    for level in ("L2", "L3"):
+        assert at_level(found, level).psi == 0
+        assert [(moved.reference, moved.now) for moved in at_level(found, level).moved] == [(1.0, 1.0)]
+    assert drift(Traffic([short], [4], [0], []), Traffic([deep], [4], [0], []), 0.5).labels["L2"] is None
+
+
 def test_falling_confidence_is_seen() -> None:
-    found = drift(traffic(1), traffic(2, sure=0.6), below=0.5).confidence
-    assert found
-    assert found.quartiles[1][1] < found.quartiles[0][1]
-    assert found.p < 1e-6
+    both = drift(traffic(1), traffic(2, sure=0.6), below=0.5)
+    for found in (both.confidence, both.residue_confidence):
+        assert found
+        assert found.quartiles[1][1] < found.quartiles[0][1]
+        assert found.p < 1e-6
 
 
 def test_one_sample_in_twenty_is_called_drifted_where_there_is_none() -> None:
@@ -113,9 +128,10 @@ SEGMENT = {"content": "late", "L1": "a", "confidence": {"L1": 0.4, "emotion": 0.
 def test_answers_with_residue_and_predictions_with_comments_are_read_alike(tmp_path: Path) -> None:
     answers = write(tmp_path / "a.jsonl", {"id": "1", "segments": [SEGMENT], "residue": [{"content": "hello "}]})
     predictions = write(tmp_path / "p.jsonl", {"id": "1", "comment": "hello late", "segments": [SEGMENT]})
-    assert (
-        read_traffic(answers) == read_traffic(predictions) == Traffic([TrafficSegment("late", ("a",), 0.4)], [10], [6])
-    )
+    expected = Traffic([TrafficSegment("late", ("a",), 0.4)], [10], [6], [])
+    assert read_traffic(answers) == read_traffic(predictions) == expected
+    sure = {"id": "1", "segments": [SEGMENT], "residue": [{"content": "hello ", "confidence": 0.75}]}
+    assert read_traffic(write(tmp_path / "s.jsonl", sure)) == expected._replace(residue_sure=[0.75])
 
 
 @pytest.mark.parametrize(
@@ -126,6 +142,7 @@ def test_answers_with_residue_and_predictions_with_comments_are_read_alike(tmp_p
         ({"id": "1", "comment": "x", "segments": [SEGMENT | {"confidence": {"L1": "high"}}]}, "not a probability"),
         ({"id": "1", "segments": [], "residue": ["x"]}, r"residue\[0\] is not an object"),
         ({"id": "1", "segments": [], "residue": "x"}, "'residue' is not a list"),
+        ({"id": "1", "segments": [], "residue": [{"confidence": 2}]}, r"residue\[0\].confidence is not a probability"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, row: dict[str, Any], said: str) -> None:
@@ -144,6 +161,7 @@ def test_the_command_says_what_cannot_be_scored(tmp_path: Path, capsys: pytest.C
     text = capsys.readouterr().out
     assert "L1: not scored" in text
     assert "confidence: not scored" in text
+    assert "confidence of residue: not scored" in text
     assert "residue: 100.00% of characters then, 60.00% now" in text
     assert main(["eval", "drift", *files, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["labels"]["L1"] is None

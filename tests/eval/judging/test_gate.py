@@ -172,6 +172,12 @@ def test_calibration_out_of_bounds_is_rejected_and_none_is_held() -> None:
     assert verdicts(manifest(ece=None)) == {"calibration": "hold", "": "hold"}
 
 
+def test_residue_is_too_little_to_be_judged_by_its_calibration_error() -> None:
+    found = calibrated(0.02)
+    figures = found.figures | {"residue": {"ece": 0.2}}
+    assert verdicts(manifest(calibration=found.model_copy(update={"figures": figures}))) == verdicts(manifest())
+
+
 @given(
     junk=st.recursive(st.none() | st.text(max_size=3) | st.booleans(), lambda c: st.lists(c, max_size=2), max_leaves=4)
 )

@@ -53,6 +53,34 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "no deadline": (b'{"comment": "x", "deadline_ms": 0}', 422, "deadline_ms"),
     "a deadline in words": (b'{"comment": "x", "deadline_ms": "2000"}', 422, "deadline_ms"),
     "NaN": (b'{"comment": "x", "deadline_ms": NaN}', 422, "deadline_ms"),
+    "a deadline of 400 digits": (b'{"comment": "x", "deadline_ms": ' + b"9" * 400 + b"}", 422, "deadline_ms"),
+    "a deadline of 5,000 digits": (b'{"comment": "x", "deadline_ms": -' + b"9" * 5000 + b"}", 422, "deadline_ms"),
+    "a deadline without end": (b'{"comment": "x", "deadline_ms": 1e999}', 422, "deadline_ms"),
+    "a deadline that is over": (b'{"comment": "x", "deadline_ms": -1}', 422, "deadline_ms"),
+    "a deadline that is true": (b'{"comment": "x", "deadline_ms": true}', 422, "deadline_ms"),
+    "a deadline of two days": (b'{"comment": "x", "deadline_ms": 172800000}', 422, "deadline_ms"),
+    "minus infinity": (b'{"comment": "x", "deadline_ms": -Infinity}', 422, "deadline_ms"),
+    "a lone surrogate in the id": (b'{"comment": "x", "id": "\\udc00"}', 422, "id"),
+    "a lone surrogate in the metadata": (b'{"comment": "x", "metadata": {"by": "a\\ud83d"}}', 422, "metadata.by"),
+    "a lone surrogate in a name": (b'{"comment": "x", "metadata": {"\\ud83d": "a"}}', 422, "metadata.\\ud83d"),
+    "a lone surrogate in no field": (b'{"comment": "x", "\\ud83d": "a"}', 422, "\\ud83d"),
+    "an id without end": (json.dumps({"comment": "x", "id": "i" * 201}).encode(), 422, "id"),
+    "a name without end": (
+        json.dumps({"comment": "x", "metadata": {"n" * 201: ""}}).encode(),
+        422,
+        "metadata." + "n" * 191 + "...",
+    ),
+    "metadata without end": (
+        json.dumps({"comment": "x", "metadata": dict.fromkeys(map(str, range(101)), "")}).encode(),
+        422,
+        "metadata",
+    ),
+    "no metadata": (b'{"comment": "x", "metadata": null}', 422, "metadata"),
+    "metadata in metadata": (b'{"comment": "x", "metadata": {"a": {"b": "c"}}}', 422, "metadata.a"),
+    "two comments": (b'{"comment": "x", "comment": "y"}', 422, "comment"),
+    "two of a name": (b'{"comment": "x", "metadata": {"a": "b", "a": "c"}}', 422, "metadata.a"),
+    "a nest in the metadata": (b'{"comment": "x", "metadata": ' + b"[" * 40 + b"]" * 40 + b"}", 422, "body"),
+    "a mark before it": (b'\xef\xbb\xbf{"comment": "x"}', 422, "body"),
     "deep nesting": (b"[" * 100_000, 413, "comment"),
     "shallower nesting": (b"[" * 50_000, 422, "body"),
 }
@@ -83,6 +111,32 @@ def test_what_is_refused_names_the_field(client: TestClient, name: str) -> None:
     assert problem["detail"]
     assert problem["request_id"] == response.headers["x-request-id"]
     assert [error["field"] for error in problem["errors"]][:1] == ([field] if field else [])
+
+
+def test_what_is_refused_is_told_in_our_words(client: TestClient) -> None:
+    body = {"id": 7, "metadata": {"a": 1, "n" * 250: ""}, "deadline_ms": "soon", "coment": "x"}
+    assert client.post("/v1/route", json=body).json()["errors"] == [
+        {"field": "comment", "message": "is missing"},
+        {"field": "id", "message": "is not text"},
+        {"field": "metadata.a", "message": "is not text"},
+        {"field": "metadata." + "n" * 191 + "...", "message": "its name has over 200 characters"},
+        {"field": "deadline_ms", "message": "is no whole number of milliseconds from 1 to 86400000 (a day)"},
+        {"field": "coment", "message": "is no field of this request"},
+    ]
+    assert client.post("/v1/route", json=["x"]).json()["detail"] == "body: is not an object"
+
+
+def test_of_many_faults_the_first_are_listed_and_the_others_counted(client: TestClient) -> None:
+    problem = client.post("/v1/route", json={"comment": "x", "metadata": {str(n): n for n in range(50)}}).json()
+    assert len(problem["errors"]) == 20
+    assert problem["detail"].endswith("metadata.19: is not text; and 30 more")
+
+
+def test_what_a_client_names_is_given_back_as_it_came(client: TestClient) -> None:
+    metadata = {"autor 😀": "日本\x00\u202e", "": "", "n" * 200: "v" * 20_000}
+    body = {"comment": "late", "id": "i" * 200, "metadata": metadata, "deadline_ms": 86_400_000}
+    answer = client.post("/v1/route", json=body).json()
+    assert (answer["id"], answer["metadata"]) == (body["id"], metadata)
 
 
 def test_the_limit_is_stated(client: TestClient, settings: Settings) -> None:

@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from serve.http.problems import MEDIA_TYPE
+from serve.http.schemas import ResidueOut, RouteRequest, RouteResponse, SegmentOut
 
 OPERATIONS = {
     "route_comment": ("post", "/v1/route"),
@@ -134,6 +135,16 @@ def test_no_reference_leads_nowhere(document: dict[str, Any]) -> None:
     found = set(references(document))
     assert found
     assert {name.removeprefix("#/components/schemas/") for name in found} == document["components"]["schemas"].keys()
+
+
+def test_the_example_of_an_answer_is_one_to_the_example_of_a_request(document: dict[str, Any]) -> None:
+    (sent,) = document["components"]["schemas"]["RouteRequest"]["examples"]
+    (answer,) = document["components"]["schemas"]["RouteResponse"]["examples"]
+    read = RouteResponse.model_validate(answer)
+    parts: list[SegmentOut | ResidueOut] = sorted([*read.segments, *read.residue], key=lambda part: part.start)
+    assert RouteRequest.model_validate(sent).id == read.id
+    assert "".join(part.content for part in parts) == sent["comment"]
+    assert [sent["comment"][part.start : part.end] for part in parts] == [part.content for part in parts]
 
 
 def test_asking_twice_gives_the_same(client: TestClient) -> None:

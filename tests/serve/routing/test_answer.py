@@ -6,13 +6,15 @@ import math
 import random
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import NamedTuple, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve.engine.protocol import Decoded, ScriptedEngine, Task
-from serve.routing.answer import answer_of
+from serve.engine.protocol import Decoded, Rival, ScriptedEngine, Task
+from serve.routing.answer import _where_cut, answer_of
 from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import load_settings
@@ -20,11 +22,13 @@ from serve.start import limits_of
 from taxonomy.checkpoint.calibration import Calibration, Scale
 from taxonomy.errors import CommentInvalid, CommentTooLong, EngineFailed
 from taxonomy.language.answer import Part
+from taxonomy.language.automaton import CLOSED, Walk
 from taxonomy.language.chunks import chunks
 from taxonomy.language.compiled import chunk_tokens, tokenized_answer
 from tests.support.strategies import comment
 
 LIMITS = limits_of(load_settings({}))
+THREE = "I bought it in May. The picture is blurry. It came late."
 TEXT = "I bought it in May. The picture is blurry, it came late."
 
 
@@ -80,6 +84,118 @@ def test_neighbouring_residue_becomes_one(pair: Pair) -> None:
     assert not answer.segments
 
 
+class Said(NamedTuple):
+    """What an engine says where a chunk has ended: probabilities that it closes as residue, as a segment, goes on."""
+
+    residue: float
+    segment: float
+    onward: float
+
+
+def told(pair: Pair, comment: str, *said: Said) -> Decoded:
+    """Greedy decisions, one for each chunk but forced ones, with their rivals; labels are the first that there are."""
+    walk = pair.automaton.walk(task_of(pair, comment).chunk_tokens)
+    (residue, segment), left = closings_of(pair), list(said)
+    tokens, logprobs, rivals = list[int](), list[float](), list[Rival]()
+    while not walk.is_done:
+        among = dict.fromkeys(walk.allowed, 0.0) | {walk.allowed[0]: 1.0}
+        if residue in among:
+            among = {residue: left[0].residue, segment: left[0].segment}
+            among |= dict.fromkeys(walk.onward, left[0].onward)
+            left = left[1:]
+        (token, best), (other, second) = sorted(among.items(), key=lambda item: -item[1])[:2]
+        tokens.append(token)
+        logprobs.append(math.log(best))
+        rivals.append(Rival(other, math.log(max(second, 1e-30))))
+        walk.decide(token)
+    assert not left
+    return Decoded(tuple(tokens), tuple(logprobs), rivals=tuple(rivals))
+
+
+def closings_of(pair: Pair) -> tuple[int, int]:
+    """The tokens that close as residue and as a segment."""
+    by_closing = {edge.to == CLOSED: token for token, edge in pair.automaton.branches[0].items()}
+    return by_closing[True], by_closing[False]
+
+
+UNCALIBRATED: dict[str, tuple[list[Said], float]] = {
+    "one chunk of three, that goes on says nothing": (
+        [Said(0.6, 0.1, 0.3), Said(0.1, 0.9, 0), Said(0.1, 0.9, 0)],
+        6 / 7,
+    ),
+    "likelier to go on than to be a segment": ([Said(0.5, 0.05, 0.45), Said(0, 1, 0), Said(0, 1, 0)], 10 / 11),
+    "that it went on says nothing": ([Said(0.1, 0.1, 0.8), Said(0.6, 0.2, 0.2), Said(0, 1, 0)], 0.75),
+    "neighbours are one, and hold none where neither does": (
+        [Said(0.6, 0.2, 0.2), Said(0.4, 0.3, 0.3), Said(0, 1, 0)],
+        0.75 * 4 / 7,
+    ),
+    "the last chunk cannot go on": ([Said(0, 0, 1), Said(0, 0, 1), Said(0.55, 0.45, 0)], 0.55),
+}
+
+
+@pytest.mark.parametrize("name", UNCALIBRATED)
+def test_residue_is_as_sure_as_no_feedback_is_against_feedback(pair: Pair, name: str) -> None:
+    said, expected = UNCALIBRATED[name]
+    bare = replace(pair, calibration=None)
+    (residue,) = answer_of(task_of(pair, THREE), told(pair, THREE, *said), bare).residue
+    assert residue.confidence == pytest.approx(expected)
+    assert residue.needs_review == (expected < pair.taxonomy.review_below)
+
+
+def test_without_rivals_residue_is_no_surer_than_the_decision(pair: Pair) -> None:
+    decoded = told(pair, THREE, Said(0.6, 0.1, 0.3), Said(0, 1, 0), Said(0, 1, 0))
+    bare = replace(pair, calibration=None)
+    (residue,) = answer_of(task_of(pair, THREE), replace(decoded, rivals=None), bare).residue
+    assert residue.confidence == pytest.approx(0.6)
+
+
+def test_what_a_rival_leaves_open_counts_against_residue() -> None:
+    """Several tokens may lead on, and the segment be the one that is not told of: it has 0.2 at most here."""
+    walk = cast("Walk", SimpleNamespace(onward=(5, 6, 7)))
+    assert math.exp(_where_cut(walk, 1, math.log(0.5), Rival(5, math.log(0.3)))) == pytest.approx(0.5 / 0.7)
+    assert math.exp(_where_cut(walk, 1, math.log(0.5), Rival(5, math.log(0.1)))) == pytest.approx(0.5 / 0.6)
+
+
+@pytest.mark.parametrize("sure", [0.51, 0.97])
+def test_an_answer_that_says_nothing_needs_review_where_that_is_unsure(pair: Pair, sure: float) -> None:
+    strict = replace(pair, calibration=None, taxonomy=replace(pair.taxonomy, review_below=0.9))
+    answer = answer_of(task_of(pair, "It came late."), told(pair, "It came late.", Said(sure, 1 - sure, 0)), strict)
+    assert not answer.segments
+    assert answer.needs_review == answer.residue[0].needs_review == (sure < 0.9)
+
+
+def test_residue_beside_segments_counts_too(pair: Pair) -> None:
+    strict = replace(pair, calibration=None, taxonomy=replace(pair.taxonomy, review_below=0.9))
+    decoded = told(pair, THREE, Said(0.6, 0.4, 0), Said(0, 1, 0), Said(0, 1, 0))
+    answer = answer_of(task_of(pair, THREE), decoded, strict)
+    assert not any(segment.needs_review for segment in answer.segments)
+    assert answer.needs_review
+
+
+def test_residue_is_calibrated_by_its_own_scale_and_threshold_or_stays_as_it_is(pair: Pair) -> None:
+    scale = Scale(temperature=2, bias=0)
+    of_segments = Calibration(
+        scales=dict.fromkeys(["L1", "L2", "L3", "L4", "emotion"], scale),
+        review_below=0.99,
+        wanted_error=0.1,
+        coverage=0.5,
+        comments=100,
+        segments=200,
+    )
+    of_both = Calibration(
+        **of_segments.model_dump(exclude={"scales", "residue_review_below", "residue_coverage"}),
+        scales=of_segments.scales | {"residue": scale},
+        residue_review_below=0.7,
+        residue_coverage=0.5,
+    )
+    task, decoded = task_of(pair, "It came late."), told(pair, "It came late.", Said(0.8, 0.2, 0))
+    (bare,), (scaled,) = (
+        answer_of(task, decoded, replace(pair, calibration=c)).residue for c in (of_segments, of_both)
+    )
+    assert [bare.confidence, scaled.confidence] == pytest.approx([0.8, 2 / 3])
+    assert [bare.needs_review, scaled.needs_review] == [pair.taxonomy.review_below > 0.8, True]
+
+
 @pytest.mark.parametrize("spoil", ["cut short", "too long", "no decision of ours"])
 def test_what_is_no_answer_to_the_comment_is_an_engine_failure(pair: Pair, spoil: str) -> None:
     decoded = decoded_of(pair, TEXT, [Part(TEXT)])
@@ -110,6 +226,7 @@ async def test_whatever_an_engine_chooses_lays_end_to_end(pair: Pair, comment: s
     assert "".join(text for _, _, text in spans) == comment
     assert all(a[1] == b[0] for a, b in pairwise(spans))
     assert all(0 < p <= 1 for s in answer.segments for p in s.confidence.values())
+    assert all(0 < residue.confidence <= 1 for residue in answer.residue)
 
 
 @given(comment=comment.filter(lambda text: bool(text.strip())), seed=st.integers(0, 10_000))

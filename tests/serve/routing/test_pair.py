@@ -10,7 +10,7 @@ from serve.routing.loading import pair_of
 from serve.routing.pair import Pair
 from taxonomy.errors import CheckpointInvalid
 from taxonomy.tree import Leaf, taxonomy_of
-from tests.support.tokenizers import tokenizer_of_kind
+from tests.support.bases import small_base
 
 SMALL = taxonomy_of([Leaf(("Delivery", "Late"), "after the day", team="logistics")])
 
@@ -21,8 +21,7 @@ def test_the_bundled_pair_is_named_by_its_content(pair: Pair) -> None:
 
 
 def test_a_base_model_reads_the_taxonomy(tmp_path: Path) -> None:
-    tokenizer_of_kind("bundled").save_pretrained(tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "qwen3"}')
+    small_base(tmp_path)
     base = pair_of(str(tmp_path), SMALL, tmp_path / "cache")
     assert base.checkpoint == f"base:{tmp_path}"
     text = base.tokens.tokenizer.backend_tokenizer.decode(base.prompt.of("x"))
@@ -30,10 +29,8 @@ def test_a_base_model_reads_the_taxonomy(tmp_path: Path) -> None:
 
 
 def test_a_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
-    tokenizer = tokenizer_of_kind("byte-level")
-    tokenizer.save_pretrained(tmp_path)
+    small_base(tmp_path)
     (tmp_path / "chat_template.jinja").unlink()
-    (tmp_path / "config.json").write_text('{"model_type": "qwen3"}')
     with pytest.raises(CheckpointInvalid, match="chat template"):
         pair_of(str(tmp_path), SMALL, tmp_path / "cache")
 

@@ -26,6 +26,7 @@ from serve.telemetry.metrics import LATENCY_S, Metrics
 from serve.telemetry.outcomes import EXPECTED
 from taxonomy.errors import EngineFailed
 from taxonomy.labels import CheckpointId
+from taxonomy.language.automaton import CLOSED
 from taxonomy.tree import Leaf, Taxonomy
 from tests.support.apps import app_on
 
@@ -87,6 +88,26 @@ def test_an_answer_is_counted_as_what_it_says(fresh: TestClient) -> None:
     for segment in segments:
         labels = {"l1": segment["L1"], "team": segment["team"], "emotion": segment["emotion"]}
         assert value(fresh, "segments_total", **labels) >= 1
+
+
+@pytest.mark.parametrize(("sure", "kinds"), [(-0.1, 0), (-3.0, 1)])
+def test_an_answer_for_review_is_counted_once_by_what_asks_for_it(pair: Pair, sure: float, kinds: int) -> None:
+    """By an engine that takes all for residue, and one that takes all for segments."""
+    bare, (root, *_) = replace(pair, calibration=None), pair.automaton.branches
+    closings = {("residue" if edge.to == CLOSED else "segment"): token for token, edge in root.items()}
+    for kind, closing in closings.items():
+
+        def choose(allowed: tuple[int, ...], closing: int = closing) -> tuple[int, float]:
+            return closing if closing in allowed else allowed[0], sure
+
+        with app_with(bare, ScriptedEngine(pair.automaton, choose))[0] as client:
+            answer = client.post("/v1/route", json={"comment": TEXT}).json()
+            (other,) = closings.keys() - {kind}
+            assert answer["needs_review"] == bool(kinds)
+            assert value(client, "answers_for_review_total", because=kind) == kinds
+            assert value(client, "answers_for_review_total", because=other) == 0
+            told = sum(residue["confidence"] for residue in answer["residue"])
+            assert value(client, "confidence_sum", level="residue") == pytest.approx(told, abs=1e-4)
 
 
 def test_decided_and_forced_tokens_are_those_of_the_answer(pair: Pair) -> None:

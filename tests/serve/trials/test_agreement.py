@@ -12,12 +12,13 @@ from taxonomy.comments import Span
 
 LENGTH = 30
 A, B = ("Hardware", "Picture", "Night", "Blurry"), ("Hardware", "Picture", "Day", "Dark")
+SHALLOW = ("Hardware", "Price")
 
 
 @st.composite
 def spans(draw: st.DrawFn) -> tuple[Span, ...]:
     edges = sorted(draw(st.sets(st.integers(0, LENGTH), max_size=8)))
-    paths, emotions = st.sampled_from([A, B]), st.sampled_from(["positive", "negative"])
+    paths, emotions = st.sampled_from([A, B, SHALLOW]), st.sampled_from(["positive", "negative"])
     made = [Span(a, b, draw(paths), draw(emotions)) for a, b in pairwise(edges)]  # type: ignore[arg-type]
     return tuple(span for span in made if draw(st.booleans()))
 
@@ -47,6 +48,12 @@ def test_the_code_points_that_differ_are_counted_at_each_level() -> None:
     one = (Span(0, 10, A, "negative"),)
     other = (Span(0, 4, A, "positive"), Span(4, 10, B, "negative"))
     assert differing(one, other, LENGTH) == {"L1": 0, "L2": 0, "L3": 6, "L4": 6, "emotion": 4}
+
+
+def test_a_path_that_ends_early_is_the_same_at_every_level_as_itself_and_as_no_other() -> None:
+    short, deep = (Span(0, 10, SHALLOW, "neutral"),), (Span(0, 10, A, "neutral"),)
+    assert set(differing(short, short, LENGTH).values()) == {0}
+    assert differing(short, deep, LENGTH) == {"L1": 0, "L2": 10, "L3": 10, "L4": 10, "emotion": 0}
 
 
 def test_what_only_one_calls_feedback_differs_at_every_level() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import random
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -15,12 +17,15 @@ from llguidance import LLMatcher
 from llguidance.hf import from_tokenizer
 
 from taxonomy.bundled import bundled_taxonomy
-from taxonomy.labels import EMOTIONS
+from taxonomy.labels import EMOTIONS, emotion_named
+from taxonomy.language import numbered
 from taxonomy.language.answer import Part
-from taxonomy.language.automaton import Automaton
+from taxonomy.language.automaton import Automaton, Walk
 from taxonomy.language.chunks import chunks
 from taxonomy.language.compiled import cached, chunk_tokens, compiled, tokenized_answer
+from taxonomy.language.forms import Form, label_texts
 from taxonomy.language.grammar import grammar, label_rules
+from taxonomy.language.own_tokens import give_own_tokens
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Leaf, Taxonomy, taxonomy_of
 from tests.support.strategies import answers, comment, taxonomies
@@ -28,41 +33,81 @@ from tests.support.tokenizers import KINDS, tokenizer_of_kind
 from tests.taxonomy.language.test_grammar import is_answer
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
+every_form = pytest.mark.parametrize("form", Form)
 SMALL = taxonomy_of(
-    [Leaf(("Delivery", "Late")), Leaf(("Delivery", "Lately")), Leaf(("Device", "Late")), Leaf(("App", "Slow"))]
+    [
+        *(Leaf(("Delivery", "Late")), Leaf(("Delivery", "Lately", "Courier")), Leaf(("Device", "Late", "Late"))),
+        *(
+            Leaf(("App",)),
+            Leaf(("App store", "Slow to load", "On Wi-Fi")),
+            Leaf(("App store", "Slow to load", "On LTE")),
+        ),
+    ]
 )
 
 
+def tokens_of(kind: str, form: Form, taxonomy: Taxonomy) -> Tokens:
+    """Of a tokenizer of this kind, with the tokens that the form asks for."""
+    tokenizer = tokenizer_of_kind(kind)
+    if form.has_own_tokens:
+        tokenizer = copy.deepcopy(tokenizer)
+        give_own_tokens(tokenizer, taxonomy)
+    return Tokens(tokenizer)
+
+
+def parts_of(pieces: Sequence[str], walk: Walk) -> list[Part]:
+    """What a walk that is done says of the comment."""
+    starts = [0, *(closing.chunks for closing in walk.closings)]
+    return [
+        Part("".join(pieces[start : c.chunks]), tuple(c.named[:-1]), emotion_named((c.named or ["neutral"])[-1]))
+        for start, c in zip(starts, walk.closings, strict=False)
+    ]
+
+
+@every_form
 @every_kind
 @given(data=st.data(), comment=comment, taxonomy=taxonomies())
-@settings(max_examples=60, deadline=None)
-def test_every_answer_is_walked_and_read_back(kind: str, data: st.DataObject, comment: str, taxonomy: Taxonomy) -> None:
-    tokens = Tokens(tokenizer_of_kind(kind))
-    automaton = compiled(taxonomy, tokens)
+@settings(max_examples=25, deadline=None)
+def test_every_answer_is_walked_and_read_back(
+    kind: str, form: Form, data: st.DataObject, comment: str, taxonomy: Taxonomy
+) -> None:
+    tokens, pieces = tokens_of(kind, form, taxonomy), chunks(comment)
+    automaton = compiled(taxonomy, tokens, form)
     parts = data.draw(answers(comment, taxonomy))
-    answer = tokenized_answer(chunks(comment), parts, automaton, tokens)
+    answer = tokenized_answer(pieces, parts, automaton, tokens)
     assert answer.tokens[-1] == tokens.eos
-    walk = automaton.walk(chunk_tokens(chunks(comment), tokens))
+    walk = automaton.walk(chunk_tokens(pieces, tokens, form))
     for decision in answer.decisions:
         assert len(decision.allowed) > 1
         assert decision.allowed == walk.allowed
         walk.decide(answer.tokens[decision.at], -1.0)
-    assert [tuple(c.named) for c in walk.closings] == [(*p.path, p.emotion) if p.path else () for p in parts]
+    assert parts_of(pieces, walk) == [Part(p.content, p.path, p.emotion if p.path else "neutral") for p in parts]
     assert sum(sum(c.logprobs) for c in walk.closings) == -len(answer.decisions)
 
 
+@every_form
 @every_kind
 @given(data=st.data(), comment=comment, taxonomy=taxonomies())
-@settings(max_examples=60, deadline=None)
-def test_any_walk_spells_an_answer(kind: str, data: st.DataObject, comment: str, taxonomy: Taxonomy) -> None:
-    tokens = Tokens(tokenizer_of_kind(kind))
-    walk = compiled(taxonomy, tokens).walk(chunk_tokens(chunks(comment), tokens))
+@settings(max_examples=25, deadline=None)
+def test_any_walk_spells_an_answer(
+    kind: str, form: Form, data: st.DataObject, comment: str, taxonomy: Taxonomy
+) -> None:
+    tokens, pieces = tokens_of(kind, form, taxonomy), chunks(comment)
+    automaton = compiled(taxonomy, tokens, form)
+    walk = automaton.walk(chunk_tokens(pieces, tokens, form))
     made = list(walk.forced)
     while not walk.is_done:
         token = data.draw(st.sampled_from(walk.allowed))
         made += [token, *walk.decide(token)]
-    answer = tokens.tokenizer.backend_tokenizer.decode(made[:-1], skip_special_tokens=False)
-    assert is_answer(answer, comment, taxonomy)
+    parts = parts_of(pieces, walk)
+    assert "".join(part.content for part in parts) == comment
+    assert all(part.is_residue or part.path in taxonomy for part in parts)
+    assert tokenized_answer(pieces, parts, automaton, tokens).tokens == made
+    text = tokens.tokenizer.backend_tokenizer.decode(made[:-1], skip_special_tokens=False)
+    if form is Form.VERBATIM:
+        assert is_answer(text, comment, taxonomy)
+    elif not form.has_own_tokens:
+        assert list(numbered.read(text, pieces, label_texts(taxonomy, form))) == parts
 
 
 def every_answer(comment: str, taxonomy: Taxonomy) -> list[tuple[Part, ...]]:
@@ -81,21 +126,23 @@ def every_answer(comment: str, taxonomy: Taxonomy) -> list[tuple[Part, ...]]:
     return found
 
 
+@every_form
 @every_kind
 @pytest.mark.parametrize("comment", ["It is late, ok.", "spät! 😡"])
-def test_greedy_is_what_masking_the_reference_grammar_gives(kind: str, comment: str) -> None:
+def test_greedy_is_what_masking_the_reference_grammar_gives(kind: str, form: Form, comment: str) -> None:
     """Among the tokens that the reference allows, those by which some answer goes on as training spells it."""
-    tokens = Tokens(tokenizer_of_kind(kind))
-    automaton = compiled(SMALL, tokens)
+    tokens = tokens_of(kind, form, SMALL)
+    automaton = compiled(SMALL, tokens, form)
     every_tokenized = [
         tokenized_answer(chunks(comment), parts, automaton, tokens).tokens for parts in every_answer(comment, SMALL)
     ]
     tokenizer = from_tokenizer(tokens.tokenizer)
-    text = grammar(chunks(comment), label_rules(SMALL)).definition
+    own = (lambda name: tokens.own(name) or 0) if form.has_own_tokens else None
+    text = grammar(chunks(comment), label_rules(SMALL, form, own), form, own).definition
     for seed in range(12):
         scores = np.random.default_rng(seed).permutation(tokenizer.vocab_size)
         matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(text))
-        walk = automaton.walk(chunk_tokens(chunks(comment), tokens))
+        walk = automaton.walk(chunk_tokens(chunks(comment), tokens, form))
         made = list(walk.forced)
         assert matcher.try_consume_tokens(made) == len(made)
         while not walk.is_done:
@@ -135,8 +182,8 @@ def test_a_comment_without_chunks_has_no_answer() -> None:
     [
         ([Part("It is "), Part("late, ok.")], "does not end on a candidate cut"),
         ([Part("It is late, ")], "ends before its comment does"),
-        ([Part("It is late, ok.", ("Zoo", "Never"), "neutral")], "may not stand here"),
-        ([Part("It is late, ok.", ("Device", "Never"), "neutral")], "where a token is forced"),
+        ([Part("It is late, ok.", ("Zoo", "Never"), "neutral")], "Zoo > Never > neutral is no path"),
+        ([Part("It is late, ok.", ("Device", "Never"), "neutral")], "Device > Never > neutral is no path"),
     ],
 )
 def test_what_is_no_answer_has_no_tokens(parts: list[Part], said: str) -> None:
@@ -165,14 +212,14 @@ def test_another_taxonomy_or_tokenizer_has_another_file(tmp_path: Path) -> None:
     assert len(files) == 4
 
 
+@every_form
 @every_kind
-def test_no_closing_is_longer_than_the_longest(kind: str) -> None:
-    tokens = Tokens(tokenizer_of_kind(kind))
-    automaton = compiled(bundled_taxonomy(), tokens)
+def test_no_closing_is_longer_than_the_longest(kind: str, form: Form) -> None:
+    tokens = tokens_of(kind, form, SMALL)
+    automaton = compiled(SMALL, tokens, form)
     rng = random.Random(0)
-    chunk = tokens.text("ok")
     for _ in range(50):
-        walk = automaton.walk([chunk, chunk])
+        walk = automaton.walk(chunk_tokens(["ok", "ok"], tokens, form))
         lengths: list[int] = []
         while not walk.is_done:
             closed = len(walk.closings)

@@ -10,10 +10,12 @@ import pytest
 from taxonomy.errors import DataInvalid
 from taxonomy.language.tokens import Tokens
 from tests.support.tokenizers import tokenizer_of_kind
-from train.data.chats import Chat, ChatRows, Message, chat_of, read_chats, write_chats
+from train.data.chat_formats import Message
+from train.data.chats import Chat, ChatRows, chat_of, read_chats, write_chats
 
 TOKENIZER = tokenizer_of_kind("bundled")
-ROWS = ChatRows(TOKENIZER, Tokens(TOKENIZER), 200)
+TOKENS = Tokens(TOKENIZER)
+ROWS = ChatRows(TOKENIZER, TOKENS, 200)
 TALK = Chat(
     (
         Message("system", "Be brief."),
@@ -87,13 +89,13 @@ def test_a_template_that_hides_a_turn_or_never_stops_is_refused() -> None:
     kept = TOKENIZER.chat_template
     try:
         TOKENIZER.chat_template = "{{ messages[-1].content }}<|im_end|>"
-        with pytest.raises(DataInvalid, match=r"messages\[0\]: the chat template does not show it exactly once"):
-            ROWS.of(chat_of("a", "b"))
+        with pytest.raises(DataInvalid, match=r"c:1: messages: .*does not show the user's text"):
+            ChatRows(TOKENIZER, TOKENS, 200).of(chat_of("a", "b", "c:1"))
         TOKENIZER.chat_template = "{% for message in messages %}{{ message.content }}\n{% endfor %}"
         with pytest.raises(DataInvalid, match="ends the assistant's turn with no special token"):
-            ROWS.of(chat_of("a", "b"))
+            ChatRows(TOKENIZER, TOKENS, 200).of(chat_of("a", "b", "c:1"))
         TOKENIZER.chat_template = "{{ raise_exception('no system') }}"
-        with pytest.raises(DataInvalid, match="the chat template refuses them: no system"):
-            ROWS.of(chat_of("a", "b"))
+        with pytest.raises(DataInvalid, match=r"its chat template refuses to be rendered \(no system\)"):
+            ChatRows(TOKENIZER, TOKENS, 200).of(chat_of("a", "b", "c:1"))
     finally:
         TOKENIZER.chat_template = kept

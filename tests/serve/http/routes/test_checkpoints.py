@@ -114,7 +114,10 @@ def test_where_there_is_no_registry_it_says_how_to_have_one(two: TwoCheckpoints)
         (b"{", "not JSON"),
         (b'{"gate": false}', "gate"),
         (b'{"by": ""}', "by"),
-        (b"[" * 4000, "not JSON"),
+        (b"[" * 4000, "nested"),
+        (b'{"by": "\\ud800"}', "by: holds a lone surrogate"),
+        (b'{"by": "ada", "by": "bob"}', "by: stands twice"),
+        (b'{"by": ' + b"1" * 4000 + b"}", "by: is not text"),
         (b" " * 5000, "4096"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`GET /v1/taxonomy`: every leaf with its team and workflow, and as many levels as there are."""
+"""`GET /v1/taxonomy`: every leaf with its four levels, its team and workflow."""
 
 from __future__ import annotations
 
@@ -28,9 +28,15 @@ def test_every_leaf_is_shown_with_who_works_on_it(client: TestClient, pair: Pair
     assert len(shown["leaves"]) == len(pair.taxonomy.leaves)
 
 
-def test_a_level_that_the_taxonomy_does_not_have_is_left_out(pair: Pair, scripted: ScriptedEngine) -> None:
-    shallow = replace(pair, taxonomy=taxonomy_of([Leaf(("Delivery", "Late"), team="logistics", workflow="Ticket")]))
-    router = Router(shallow, scripted, limits_of(load_settings({})), context=32_768)
+def test_a_level_below_the_end_of_a_path_is_null(pair: Pair, scripted: ScriptedEngine) -> None:
+    leaves = [Leaf(("Delivery", "Late"), team="logistics", workflow="Ticket"), Leaf(("Praise",))]
+    uneven = replace(pair, taxonomy=taxonomy_of(leaves))
+    router = Router(uneven, scripted, limits_of(load_settings({})), context=32_768)
     with TestClient(app_on(router)) as client:
-        (leaf,) = client.get("/v1/taxonomy").json()["leaves"]
-    assert leaf == {"L1": "Delivery", "L2": "Late", "description": "", "team": "logistics", "workflow": "Ticket"}
+        shown = client.get("/v1/taxonomy").json()
+    assert shown["depth"] == 2
+    assert shown["leaves"] == [
+        {"L1": "Delivery", "L2": "Late", "L3": None, "L4": None}
+        | {"description": "", "team": "logistics", "workflow": "Ticket"},
+        {"L1": "Praise", "L2": None, "L3": None, "L4": None} | {"description": "", "team": "", "workflow": ""},
+    ]

@@ -1,0 +1,44 @@
+"""Small base models in the formats that people have them in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from tests.support.tokenizers import tokenizer_of_kind
+
+
+def small_model(tokenizer: PreTrainedTokenizerFast, context: int = 4096, *, tied: bool = False) -> LlamaForCausalLM:
+    """Random weights, the same each time."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        vocab_size=len(tokenizer),
+        max_position_embeddings=context,
+        tie_word_embeddings=tied,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return LlamaForCausalLM(config).eval()
+
+
+def small_base(folder: Path, context: int = 4096, **saving: Any) -> Path:
+    """A chat model's directory that was never ours, with the bundled tokenizer. saving: for `save_pretrained`."""
+    tokenizer = tokenizer_of_kind("bundled")
+    small_model(tokenizer, context).save_pretrained(folder, **saving)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def rewrite(file: Path, **changed: Any) -> None:
+    """Other values for some keys of a JSON file; None removes one."""
+    content = json.loads(file.read_text()) | changed
+    file.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,7 @@ async def _routed(
                 moved()
 
 
-async def _in_order(ask: Ask, rows: Sequence[FileRow]) -> AsyncIterator[tuple[FileRow, dict[str, Any] | Failed]]:
+async def _in_order(ask: Ask, rows: Sequence[FileRow]) -> AsyncGenerator[tuple[FileRow, dict[str, Any] | Failed], None]:
     """Each row with its answer, a bounded number of them asked at a time."""
     asked: deque[tuple[FileRow, asyncio.Future[dict[str, Any] | Failed]]] = deque()
     following = iter(rows)

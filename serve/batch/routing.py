@@ -8,7 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO, TypeAlias
@@ -30,11 +30,12 @@ Answerer: TypeAlias = AbstractAsyncContextManager[Ask]
 
 @dataclass
 class Counts:
-    """Rows by what became of them."""
+    """Rows by what became of them; `failed` counts those too that could not be asked."""
 
     rows: int
     answered: int = 0
     failed: int = 0
+    failed_when_asked: int = 0
 
     def __str__(self) -> str:
         left = self.rows - self.answered - self.failed
@@ -77,17 +78,24 @@ async def _routed(
 ) -> None:
     async with answerer as ask:
         with out.open("w", encoding="utf-8") if out else nullcontext(stdout) as target, _progress(counts) as moved:
-            async for row, answer in _in_order(ask, rows):
-                if isinstance(answer, Failed):
-                    counts.failed += 1
-                    id_ = row.id if isinstance(row, RefusedRow) else row.request.id
-                    if isinstance(row, AskedRow):
-                        _say_some(f"{row.where}: {id_}: {answer.reason}", counts.failed)
-                    _write(target, {"line": row.line, "id": id_, "problem": answer.problem})
-                else:
-                    counts.answered += 1
-                    _write(target, answer)
-                moved()
+            async with aclosing(_in_order(ask, rows)) as answers:
+                async for row, answer in answers:
+                    _write(target, _noted(row, answer, counts) if isinstance(answer, Failed) else answer)
+                    counts.answered += not isinstance(answer, Failed)
+                    moved()
+
+
+def _noted(row: FileRow, failed: Failed, counts: Counts) -> dict[str, Any]:
+    """The row of one that failed, which is counted, and named where that is not done yet."""
+    counts.failed += 1
+    if isinstance(row, RefusedRow):
+        return {"line": row.line, "id": row.id, "problem": failed.problem}
+    counts.failed_when_asked += 1
+    if counts.failed_when_asked <= FAULTS_SHOWN:
+        _say(f"{row.where}: {row.request.id}: {failed.reason}")
+    elif counts.failed_when_asked == FAULTS_SHOWN + 1:
+        _say("more rows fail; each stands in the output with its problem")
+    return {"line": row.line, "id": row.request.id, "problem": failed.problem}
 
 
 async def _in_order(ask: Ask, rows: Sequence[FileRow]) -> AsyncGenerator[tuple[FileRow, dict[str, Any] | Failed], None]:
@@ -142,14 +150,6 @@ def _progress(counts: Counts) -> Iterator[Callable[[], None]]:
             _say(f"{counts.answered + counts.failed} of {counts.rows} rows")
 
     yield line
-
-
-def _say_some(reason: str, count: int) -> None:
-    """Up to a bound: each has its row in the output."""
-    if count <= FAULTS_SHOWN:
-        _say(reason)
-    elif count == FAULTS_SHOWN + 1:
-        _say("more rows failed; each stands in the output with its problem")
 
 
 def _say(line: str) -> None:

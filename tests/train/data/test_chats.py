@@ -54,8 +54,8 @@ def test_a_special_token_written_in_a_chat_is_only_text() -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("{", "Expecting property name"),
-        ([], "messages: not a list"),
+        ("{", "not JSON: the line ends in the middle of it"),
+        ([], "the row is not an object"),
         ({"messages": []}, "a user asks first"),
         ({"messages": [{"role": "user", "content": "a"}]}, "a user asks first"),
         ({"messages": [{"role": "assistant", "content": "a"}]}, "a user asks first"),
@@ -64,7 +64,7 @@ def test_a_special_token_written_in_a_chat_is_only_text() -> None:
             r"messages\[0\].role is not one of system, user, assistant",
         ),
         ({"messages": [{"role": "user", "content": 3}]}, r"messages\[0\].content is not text"),
-        ({"messages": [{"role": "user", "content": "a"}, "b"]}, r"messages\[1\].role"),
+        ({"messages": [{"role": "user", "content": "a"}, "b"]}, r"messages\[1\]: not an object with role and content"),
     ],
 )
 def test_a_row_in_error_is_named_and_the_others_are_read(tmp_path: Path, row: object, said: str) -> None:

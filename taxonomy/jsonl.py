@@ -66,11 +66,13 @@ def read_rows(file: Path) -> Iterator[Row | DataInvalid]:
 
 
 def parsed(file: Path, parse: Callable[[Row], T]) -> Iterator[T | DataInvalid]:
-    """What `parse` makes of each row; its ValueError, KeyError and the like become errors that name the row.
+    """What `parse` makes of each row of a file, as `each_parsed`. Raises as `read_rows` does."""
+    return each_parsed(read_rows(file), parse)
 
-    Raises as `read_rows` does.
-    """
-    for row in read_rows(file):
+
+def each_parsed(rows: Iterable[Row | DataInvalid], parse: Callable[[Row], T]) -> Iterator[T | DataInvalid]:
+    """What `parse` makes of each row; its ValueError, KeyError and the like become errors that name the row."""
+    for row in rows:
         if isinstance(row, DataInvalid):
             yield row
             continue

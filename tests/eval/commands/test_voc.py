@@ -55,10 +55,10 @@ def test_missing_extra_and_repeated_predictions_are_named_counted_and_scored(
     ("line", "said"),
     [
         ("{", "p.jsonl:1: not JSON"),
-        ("[" * 100_000, "p.jsonl:1: not JSON"),
-        ("7", "p.jsonl:1: not an object"),
+        ("[" * 100_000, "p.jsonl:1: nested too deeply"),
+        ("7", "p.jsonl:1: the row is not an object"),
         ('{"id": "a", "comment": "x"}', "'segments' is missing"),
-        ('{"id": 1, "comment": "x", "segments": []}', "'id' is missing or not text"),
+        ('{"id": 1.5, "comment": "x", "segments": []}', "'id' is neither text nor a whole number"),
         ('{"id": "a", "comment": 7, "segments": []}', "'comment' is not text"),
         ('{"id": "a", "comment": "x", "segments": [], "note": 1}', "'note' is unknown"),
         ('{"id": "a", "comment": "x", "segments": ["y"]}', "segments[0] is not an object"),
@@ -93,13 +93,13 @@ def test_a_file_that_is_no_text_is_named(
     (tmp_path / "bad.jsonl").write_bytes(b"\xff\xfe")
     files = {"gold": "good", "pred": "good"} | {which: "bad"}
     assert main(["eval", "voc", *(f"--{name}={tmp_path / file}.jsonl" for name, file in files.items())]) == 1
-    assert "bad.jsonl: not UTF-8 at byte 0" in capsys.readouterr().err
+    assert "bad.jsonl: UTF-16, not UTF-8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ('{"id": 1, "comment": "x", "segments": []}', "g.jsonl:1: the field 'id' is not text"),
+        ('{"id": 1.5, "comment": "x", "segments": []}', "g.jsonl:1: the field 'id' is neither text nor a whole number"),
         (
             '{"id": "1", "comment": "x", "segments": [{"content": "x", "L1": "a", "L3": "c", "emotion": "neutral"}]}',
             "g.jsonl:1: segments[0] has L3, and not every level above it",

@@ -76,11 +76,18 @@ def write_comments(comments: Iterable[LabelledComment], file: Path) -> int:
 
 def as_json(comment: LabelledComment) -> dict[str, Any]:
     """One row."""
-    segments = [
-        {"content": comment.comment[s.start : s.end]} | dict(zip(LEVELS, s.path, strict=False)) | {"emotion": s.emotion}
-        for s in comment.segments
-    ]
+    segments, at = [], 0
+    for span in comment.segments:
+        segments.append(_segment(span, comment.comment, at))
+        at = span.end
     return {"id": comment.id, "comment": comment.comment, "segments": segments}
+
+
+def _segment(span: Span, comment: str, at: int) -> dict[str, Any]:
+    """Its place is said where the content stands earlier too, after the segment before it."""
+    content = comment[span.start : span.end]
+    place = {} if comment.find(content, at) == span.start else {"start": span.start, "end": span.end}
+    return {"content": content, **place, **dict(zip(LEVELS, span.path, strict=False)), "emotion": span.emotion}
 
 
 def read_comments(file: Path) -> Iterator[LabelledComment]:
@@ -111,7 +118,7 @@ def _span(segment: Any, comment: str, at: int, where: str) -> Span:
     if not isinstance(segment, dict):
         raise ValueError(f"{where} is not an object")  # noqa: TRY004
     content = _field(segment, "content", where)
-    start = comment.find(content, at)
+    start = comment.find(content, at) if segment.get("start") is None else _start(segment, comment, at, where)
     if start < 0:
         raise ValueError(f"{where}.content is not in the comment after the segment before it")
     try:
@@ -119,6 +126,14 @@ def _span(segment: Any, comment: str, at: int, where: str) -> Span:
     except ValueError as error:
         raise ValueError(f"{where}.{error}") from error
     return Span(start, start + len(content), _path(segment, where), emotion)
+
+
+def _start(segment: Mapping[str, Any], comment: str, at: int, where: str) -> int:
+    """Where it says that it stands, in code points."""
+    start = segment["start"]
+    if type(start) is not int or start < at or not comment.startswith(segment["content"], start):
+        raise ValueError(f"{where}.start: its content does not stand there after the segment before it")
+    return start
 
 
 def _path(segment: Mapping[str, Any], where: str) -> LabelPath:

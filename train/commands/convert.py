@@ -15,8 +15,8 @@ def command(
     source: Annotated[
         Path,
         typer.Argument(
-            help="Labelled comments or conversations (JSONL), Label Studio's JSON export, or a table (CSV, TSV, XLSX) of "
-            "comments with a label column or L1 to L4."
+            help="Labelled comments or conversations (JSONL), Label Studio's JSON export, or a table (CSV, TSV, "
+            "XLSX) of comments with a label column or L1 to L4."
         ),
     ],
     target: Annotated[Path, typer.Argument(help="Labelled comments; where those are given, conversations. JSONL.")],

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Final
 
 from taxonomy.comments import LabelledComment, Span
@@ -48,7 +49,8 @@ class _Labels:
 
 def is_task(row: Mapping[str, Any]) -> bool:
     """Whether it is a task of the export, or what its shorter form has in place of one."""
-    return isinstance(row.get("data"), dict) and bool(row.keys() & {"annotations", "completions"}) or _is_short(row)
+    has_task = isinstance(row.get("data"), dict) and not row.keys().isdisjoint({"annotations", "completions"})
+    return has_task or _is_short(row)
 
 
 def _is_short(row: Mapping[str, Any]) -> bool:
@@ -94,7 +96,7 @@ def _read(results: Any, reading: LabelReading) -> tuple[dict[tuple[int, int], _L
     regions: dict[tuple[int, int], _Labels] = {}
     by_id: dict[str, _Labels] = {}
     whole = _Labels()
-    for index, result in enumerate(sorted(results, key=_is_whole)):
+    for index, result in sorted(enumerate(results), key=lambda numbered: _is_whole(numbered[1])):
         where = f"result[{index}]"
         if not isinstance(result, dict):
             raise ValueError(f"{where}: not an object")  # noqa: TRY004
@@ -165,14 +167,11 @@ def _spans(
 
 def _places(text: str, regions: Mapping[tuple[int, int], _Labels]) -> Callable[[int], int]:
     """An offset as it stands -> in code points. Raises ValueError where neither reading fits the spans' texts."""
-    units = [at for at, character in enumerate(text) for _ in range(1 + (character > "\uffff"))]
-    units.append(len(text))
-    starts = {offset for at, offset in enumerate(units) if not at or units[at - 1] != offset}
+    widths = (1 + (character > "\uffff") for character in text)
+    by_unit = {unit: point for point, unit in enumerate(accumulate(widths, initial=0))}
 
     def of_units(offset: int) -> int:
-        """Code points; none where it lies in the middle of a character or past the end."""
-        inside = offset < len(units) and (not offset or units[offset - 1] != units[offset])
-        return units[offset] if inside and units[offset] in starts else -1
+        return by_unit.get(offset, -1)
 
     def of_points(offset: int) -> int:
         return offset if offset <= len(text) else -1

@@ -323,7 +323,7 @@ def edit(folder: Path, name: str, change: Callable[[str], str]) -> None:
         ),
         ("mmlu/test/virology_test.csv", lambda t: t.splitlines()[0], "is empty"),
         ("gsm8k/test.jsonl", lambda t: t + '{"question": "why?"}\n', ":7: the field 'answer' is missing"),
-        ("gsm8k/test.jsonl", lambda t: t + "why?\n", ":7: Expecting value"),
+        ("gsm8k/test.jsonl", lambda t: t + "why?\n", ":7: not JSON: Expecting value"),
         (
             "ifeval/m_ifeval_en.jsonl",
             lambda t: t.replace("no_comma", "no_koma"),

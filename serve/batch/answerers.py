@@ -40,9 +40,9 @@ async def running_service(url: str) -> AsyncIterator[Ask]:
                 response = await client.post("/v1/route", json=request.model_dump(exclude_unset=True))
                 body = response.json()
             except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
-                raise EngineFailed(f"{client.base_url} did not answer: {error}") from error
+                raise EngineFailed(f"{client.base_url} did not answer: {_words(error)}") from error
             except (httpx.HTTPError, ValueError) as error:
-                what = f"{client.base_url} did not answer: {error or type(error).__name__}"
+                what = f"{client.base_url} did not answer: {_words(error)}"
                 return failed(EngineFailed(what))
             if not isinstance(body, dict):
                 return failed(EngineFailed(f"{client.base_url} answered with no object"))
@@ -72,6 +72,10 @@ async def started_engine(start: Callable[[], Awaitable[Router]]) -> AsyncIterato
         yield ask
     finally:
         await router.close()
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def failed(error: RouteFeedbackError) -> Failed:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, TextIO, TypeAlias
 
@@ -120,7 +121,8 @@ async def _in_order(ask: Ask, rows: Sequence[FileRow]) -> AsyncGenerator[tuple[F
 async def _answer(ask: Ask, row: FileRow) -> dict[str, Any] | Failed:
     if isinstance(row, AskedRow):
         return await ask(row.request)
-    return Failed(problem_of(RequestInvalid(row.reason), row.faults), row.reason)
+    problem = problem_of(RequestInvalid(row.reason), row.faults)
+    return Failed(problem | {"status": int(HTTPStatus.UNPROCESSABLE_ENTITY)}, row.reason)  # as over HTTP
 
 
 @asynccontextmanager

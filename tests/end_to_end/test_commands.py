@@ -123,11 +123,19 @@ def test_validate_and_stats_speak_json(tmp_path: Path) -> None:
 
 def test_a_file_of_comments_is_routed_in_order_and_what_fails_is_named(live: Live, tmp_path: Path) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text('{"id": "a", "comment": "It came late."}\n{"id": "b", "comment": " "}\n{"comment": "ok"}\n')
+    sent = {"id": "a", "comment": "It came late.", "metadata": {"shop": "north"}, "deadline_ms": 60_000}
+    rows = [json.dumps(sent), '{"id": "b", "comment": " "}', '{"comment": "ok", "rating": 5}', '{"comment": "ok"}']
+    source.write_text("\ufeff" + "\n".join(rows))
     done = command("route", "--file", str(source), "--out", str(target), "--url", live.url)
     assert done.returncode == 1
-    assert "b: comment is empty" in done.stderr.replace(f"{live.url} refused ", "")
-    assert [json.loads(line)["id"] for line in target.read_text().splitlines()] == ["a", "3"]
+    assert done.stderr.splitlines() == [
+        f"route-feedback: {source}:3: rating: is no field of this request",
+        f"route-feedback: {source}:2: b: comment is empty; send the customer's text",
+        f"route-feedback: 2 answered, 2 failed; they stand in {target}",
+    ]
+    answers = [json.loads(line) for line in target.read_text().splitlines()]
+    assert (answers[0]["id"], answers[0]["metadata"], answers[3]["id"]) == ("a", {"shop": "north"}, "4")
+    assert [(each["line"], each["problem"]["status"]) for each in answers[1:3]] == [(2, 422), (3, 422)]
 
 
 def test_one_comment_is_routed(live: Live) -> None:

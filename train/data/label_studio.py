@@ -133,6 +133,8 @@ def _take(given: Any, found: _Labels, reading: LabelReading, where: str) -> None
     if not isinstance(given, list):
         raise ValueError(f"{where}: not a list")  # noqa: TRY004
     for label in given:
+        if any(isinstance(other, list) and other != label and label == other[: len(label)] for other in given):
+            continue  # a Taxonomy may list what stands above a path too
         try:
             if isinstance(label, list):
                 found.paths.append(reading.names.path([str(each) for each in label]))

@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from serve.batch.answerers import Ask, Failed, failed, started_engine
 from serve.batch.routing import AT_ONCE, route_file
 from serve.batch.rows import AskedRow, RefusedRow, read_comment_file
 from serve.http.schemas import RouteRequest
+from serve.routing.pair import Pair
 from serve.routing.router import Router
+from serve.settings import Settings
 from taxonomy.errors import DeadlinePassed, EngineFailed
 from taxonomy.jsonl import FAULTS_SHOWN
+from tests.support.checkpoints import router_on
 
 Answer = Callable[[RouteRequest], Coroutine[Any, Any, dict[str, Any] | Failed]]
 
@@ -59,7 +63,7 @@ def test_rows_are_answered_in_order_and_those_that_fail_are_problems(
         "deadline_passed",
         504,
     )
-    assert (refused["line"], refused["id"], refused["problem"]["status"]) == (3, None, 400)
+    assert (refused["line"], refused["id"], refused["problem"]["status"]) == (3, None, 422)
     assert refused["problem"]["errors"] == [{"field": "rating", "message": "is no field of this request"}]
     said = capsys.readouterr().err.splitlines()
     assert said == [
@@ -118,9 +122,9 @@ def test_many_rows_in_error_are_named_up_to_a_bound_and_nothing_is_started_for_t
     assert all("problem" in json.loads(line) for line in out.getvalue().splitlines())
 
 
-async def test_an_engine_answers_as_the_service_does(scripted_router: Router, client: Any) -> None:
+async def test_an_engine_answers_as_the_service_does(pair: Pair, settings: Settings, client: TestClient) -> None:
     async def start() -> Router:
-        return scripted_router
+        return router_on(pair, settings, lambda allowed: (allowed[0], -0.1))
 
     sent = {"comment": "It came late.", "id": "a", "metadata": {"shop": "north"}, "deadline_ms": 60_000}
     async with started_engine(start) as ask:

@@ -32,11 +32,9 @@ MOST_SECONDS: Final = 2.0
 _MARK: Final = re.compile(r"N\d+x")
 _WORDS: Final = ("Late", "Parcel", "Übel", "夜", "Отказ", "refund", "it's", "a & b")
 _TOKENS: Final = (
-    '"', "'", ",", ";", "\t", "\n", "\r\n", "\r", " ", "\u00a0", "\u200b", "\ufeff", "\x00", "\\", "{", "}",
-    "[", "]", ":",
-    "- ", "#", "&a ", "*a", "|", ">", "!!python/name:os ", "<", "</c>", "&amp;", "&x;", "<!DOCTYPE a>", "0",
-    "1e400", "NaN",
-    "\\ud800", "L1", "name", "children", "=", "<f>A1</f>", "sep=;", "---\n", "\x1a", "é", "😀",
+    '"', "'", ",", ";", "\t", "\n", "\r\n", "\r", " ", "\u00a0", "\u200b", "\ufeff", "\x00", "\\", "{", "}", "[", "]",
+    ":", "- ", "#", "&a ", "*a", "|", ">", "!!python/name:os ", "<", "</c>", "&amp;", "&x;", "<!DOCTYPE a>", "0", "1e400",
+    "NaN", "\\ud800", "L1", "name", "children", "=", "<f>A1</f>", "sep=;", "---\n", "\x1a", "é", "😀",
 )  # fmt: skip
 
 

@@ -51,6 +51,75 @@ def test_a_special_token_written_in_a_chat_is_only_text() -> None:
     assert list(row.tokens[row.learned]).count(stop) == 1
 
 
+ASKED = [{"role": "user", "content": "a"}]
+ANSWERED = {"role": "assistant", "content": "b"}
+TURNS = (Message("user", "late?"), Message("assistant", "Yes."))
+SYSTEM = Message("system", "Be brief.")
+
+
+@pytest.mark.parametrize(
+    ("row", "messages"),
+    [
+        (
+            {
+                "messages": [
+                    {"role": "developer", "content": "Be brief."},
+                    {"role": "user", "content": [{"type": "text", "text": "la"}, {"type": "text", "text": "te?"}]},
+                    {"role": "assistant", "content": "Yes.", "refusal": None, "tool_calls": [], "weight": 1},
+                ],
+                "conversations": None,
+                "tools": None,
+            },
+            (SYSTEM, *TURNS),
+        ),
+        (
+            {"id": "x", "conversations": [{"from": "human", "value": "late?"}, {"from": "gpt", "value": "Yes."}]},
+            TURNS,
+        ),
+        (
+            {
+                "system": "Be brief.",
+                "conversations": [{"from": "user", "value": "late?"}, {"from": "assistant", "value": "Yes."}],
+                "tools": "[]",
+            },
+            (SYSTEM, *TURNS),
+        ),
+        (
+            {
+                "conversations": [
+                    {"from": "system", "value": "Be brief."},
+                    {"from": "human", "value": "late?"},
+                    {"from": "tool", "value": "it snows"},
+                    {"from": "gpt", "value": "Yes."},
+                ]
+            },
+            (SYSTEM, TURNS[0], Message("tool", "it snows"), TURNS[1]),
+        ),
+        ({"instruction": "late?", "input": "", "output": "Yes.", "text": "Below is an instruction"}, TURNS),
+        (
+            {
+                "instruction": "Is it so?",
+                "input": "late",
+                "output": "Yes.",
+                "history": [["late?", "Yes."]],
+                "system": "",
+            },
+            (*TURNS, Message("user", "Is it so?\nlate"), Message("assistant", "Yes.")),
+        ),
+    ],
+)
+def test_chats_are_read_in_the_formats_that_people_have_mixed_in_one_file(
+    tmp_path: Path, row: dict[str, object], messages: tuple[Message, ...]
+) -> None:
+    file = tmp_path / "chats.jsonl"
+    file.write_text("\ufeff" + json.dumps([row, {"messages": [*ASKED, ANSWERED]}], indent=1))
+    one, other = read_chats(file)
+    assert isinstance(one, Chat)
+    assert isinstance(other, Chat)
+    assert one.messages == messages
+    assert one.where == f"{file}:2"
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
@@ -65,6 +134,27 @@ def test_a_special_token_written_in_a_chat_is_only_text() -> None:
         ),
         ({"messages": [{"role": "user", "content": 3}]}, r"messages\[0\].content is not text"),
         ({"messages": [{"role": "user", "content": "a"}, "b"]}, r"messages\[1\]: not an object with role and content"),
+        ({"messages": [], "conversations": []}, "messages and conversations: one row is one chat"),
+        ({"prompt": "a", "completion": "b"}, "no chat: it has none of messages, conversations, instruction"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url"}]}]},
+            r"messages\[0\].content\[1\] is no text but 'image_url'",
+        ),
+        ({"messages": [{"role": "user", "content": []}]}, r"messages\[0\].content is empty"),
+        (
+            {"messages": [*ASKED, {"role": "assistant", "content": "b", "tool_calls": [{"id": "1"}]}]},
+            r"messages\[1\].tool_calls: not read here",
+        ),
+        ({"messages": [*ASKED, {"role": "assistant", "content": "b", "weight": 0}]}, r"messages\[1\].weight: not read"),
+        ({"messages": [*ASKED, ANSWERED], "tools": [{"type": "function"}]}, "tools: not read here"),
+        ({"messages": [{"role": "system", "content": "a"}, *ASKED, ANSWERED], "system": "b"}, "system: the first turn"),
+        ({"conversations": [{"from": "robot", "value": "a"}]}, r"conversations\[0\].from is not one of .*human, gpt"),
+        ({"conversations": [{"from": "human", "value": None}]}, r"conversations\[0\].value is not text"),
+        ({"conversations": [{"from": "gpt", "value": "a"}]}, "conversations: a user asks first"),
+        ({"instruction": "a", "output": ""}, "output is empty"),
+        ({"instruction": "a"}, "output is not text"),
+        ({"instruction": "", "input": "", "output": "b"}, "instruction is empty"),
+        ({"instruction": "a", "output": "b", "history": [["c"]]}, r"history\[0\]: not a question and its answer"),
     ],
 )
 def test_a_row_in_error_is_named_and_the_others_are_read(tmp_path: Path, row: object, said: str) -> None:

@@ -71,6 +71,24 @@ def test_a_row_in_error_is_named_by_file_line_and_field(tmp_path: Path, row: obj
     assert "data.jsonl:2: " in named
 
 
+def test_all_rows_in_error_are_named_at_once(tmp_path: Path) -> None:
+    file = file_of(tmp_path, [ROW | {"mood": "bad"}, "", ROW, ROW | {"comment": 3}])
+    with pytest.raises(DataInvalid) as raised:
+        check([file], TAXONOMY)
+    assert str(raised.value).splitlines() == [
+        "2 rows in error:",
+        f"  {file}:1: the field 'mood' is unknown",
+        f"  {file}:4: the field 'comment' is not text",
+    ]
+
+
+def test_the_first_row_that_can_be_read_says_what_a_file_holds(tmp_path: Path) -> None:
+    alpaca = {"instruction": "late?", "output": "Yes.", "text": "Below is an instruction."}
+    files = [file_of(tmp_path, ["{", row], f"{n}.jsonl") for n, row in enumerate([ROW, alpaca, {"text": "a"}])]
+    report = check(files, TAXONOMY, skip_invalid=True)
+    assert (report.comments, report.chats, report.texts, len(report.invalid)) == (1, 1, 1, 3)
+
+
 def test_duplicates_are_found_exact_and_near() -> None:
     seen = SeenTexts()
     long = "The picture at night is far too dark, and the app lost the connection twice this week."

@@ -77,6 +77,7 @@ BENCH: Final = Group(
     {
         "speed": Command("eval.commands.bench.speed", "Answers a second of five systems, side by side in one run."),
         "constraint": Command("eval.commands.bench.constraint", "Compile and decision times, and how they grow."),
+        "forms": Command("eval.commands.bench.forms", "What an answer costs in each form, in tokens and in time."),
         "scores": Command("eval.commands.bench.scores", "Scoring alone, beside a plain loop."),
         "swap": Command("eval.commands.bench.swap", "One checkpoint for another under load."),
         "observing": Command("eval.commands.bench.observing", "Throughput with metrics and traces, and without."),

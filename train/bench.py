@@ -151,7 +151,7 @@ def _workload(data: DataPart, start: StartPart, steps: int, folder: Path, say: S
         raise CallWrong(f"the recipe has {len(whole)} whole steps, the bench takes {steps}")
     mixture = Mixture(prepared.mixture.comments, whole, (), ())
     rows = [[mixture.comments[int(i)] for i in mixture.step(number).comments] for number in range(steps)]
-    model = starting_model(start, prepared.tokenizer, prepared.comments, say)
+    model = starting_model(start, data.form, prepared.tokenizer, prepared.comments, say)
     return Workload(model, prepared.tokenizer, mixture, rows, data.batch, data.loss)
 
 

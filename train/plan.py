@@ -119,7 +119,7 @@ def plan(data: DataPart, start: StartPart, training: TrainingPart, say: Say) -> 
         optimisation = settled(training, shape.parameters)
         mixtures = [prepared.cpt] if prepared.cpt else []
         mixtures += [] if training.is_cpt_alone else [prepared.mixture]
-        passes = [_passes(m, prepared.tokens.eos, optimisation.accumulate, training.packing) for m in mixtures]
+        passes = [_passes(m, prepared.language.tokens.eos, optimisation.accumulate, training.packing) for m in mixtures]
         largest = max((each.largest for each in passes), key=lambda each: each.tokens)
         padding = 1 - sum(map(_tokens, mixtures)) / sum(each.computed for each in passes)
         return TrainingPlan(

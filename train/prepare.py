@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,16 @@ from transformers import PreTrainedTokenizerFast
 
 from eval.general.suite import Question
 from taxonomy.checkpoint.manifest import check_pair, read_manifest, verify
+from taxonomy.comments import LabelledComment
 from taxonomy.errors import CheckpointInvalid, DataInvalid
+from taxonomy.labels import LabelPath
+from taxonomy.language import numbered
 from taxonomy.language.answer import written
-from taxonomy.language.compiled import compiled
-from taxonomy.language.prompt import Prompt, PromptStyle
+from taxonomy.language.chunks import chunks
+from taxonomy.language.forms import Form, label_texts
+from taxonomy.language.language import Language, language_of
+from taxonomy.language.own_tokens import give_own_tokens
+from taxonomy.language.prompt import Prompt
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
 from train.base import base_context, base_tokenizer
@@ -42,7 +48,7 @@ class Prepared:
 
     comments: Comments
     tokenizer: PreTrainedTokenizerFast
-    tokens: Tokens
+    language: Language
     mixture: Mixture
     cpt: Mixture | None
     validation: Validation | None
@@ -59,12 +65,14 @@ def prepare(data: DataPart, start: StartPart, folder: Path, say: Say) -> Prepare
     scored_on = validation(data.choose, comments, _suite_seed(data)) if data.choose else None
     origin = _origin(start, comments.taxonomy, say)
     tokenizer = _tokenizer(start, comments, data, say)
-    tokens, context = Tokens(tokenizer), _context(start)
+    if data.form.has_own_tokens:
+        give_own_tokens(tokenizer, comments.taxonomy)
+    language, context = language_of(tokenizer, comments.taxonomy, data.form), _context(start)
+    tokens = language.tokens
     say("encoding")
     seen = data.comments_seen(len(comments))
-    prompt = Prompt(tokenizer, tokens, comments.taxonomy, PromptStyle.LEARNED)
-    _check_room(prompt, context)
-    rows = stored(within(_comment_rows(comments, seen, data, tokens, prompt), context), folder / "comments")
+    _check_room(language.prompt, context)
+    rows = stored(within(_comment_rows(comments, seen, data, language), context), folder / "comments")
     texts = _texts(data, tokens, context, comments.taxonomy, folder)
     encoder = ChatRows(tokenizer, tokens, context)
     replay = [(each, _replay(each, data, encoder, comments, folder)) for each in data.replay]
@@ -86,7 +94,7 @@ def prepare(data: DataPart, start: StartPart, folder: Path, say: Say) -> Prepare
     return Prepared(
         comments=comments,
         tokenizer=tokenizer,
-        tokens=tokens,
+        language=language,
         mixture=mixed,
         cpt=texts and texts.mixture,
         validation=scored_on,
@@ -132,7 +140,7 @@ def _context(start: StartPart) -> int:
 
 def _check_room(prompt: Prompt, context: int) -> None:
     """Raises CheckpointInvalid where what stands around a comment fills the context before there is one."""
-    asked = len(prompt.of(""))
+    asked = len(prompt.of([]))
     if asked >= context:
         raise CheckpointInvalid(
             f"the prompt takes {asked} tokens without a comment, the context holds {context}; start from a base with "
@@ -150,9 +158,10 @@ def _tokenizer(start: StartPart, comments: Comments, data: DataPart, say: Say) -
 
 def _tokenizer_texts(comments: Comments, data: DataPart) -> Iterator[str]:
     """Comments and answers as they will be seen, and every label once more: rare ones are to be few tokens too."""
+    texts = label_texts(comments.taxonomy, data.form)
     for comment in comments:
         yield comment.comment
-        yield written(comment.parts)
+        yield _answer_text(comment, data.form, texts)
     for leaf in comments.taxonomy.leaves:
         yield from leaf.path
     for source in data.replay:
@@ -163,13 +172,20 @@ def _tokenizer_texts(comments: Comments, data: DataPart) -> Iterator[str]:
         yield from (text.text for text in read_texts(Path(file)) if isinstance(text, Text))
 
 
-def _comment_rows(
-    comments: Comments, seen: int, data: DataPart, tokens: Tokens, prompt: Prompt
-) -> Iterator[TrainingRow]:
+def _answer_text(comment: LabelledComment, form: Form, texts: Mapping[LabelPath, str]) -> str:
+    """With what the prompt shows of the answer's form."""
+    if not form.is_numbered:
+        return written(comment.parts)
+    pieces = chunks(comment.comment)
+    marks = "".join(f"#{number}" for number in range(1, len(pieces) + 1))
+    return marks + numbered.written(pieces, comment.parts, texts)
+
+
+def _comment_rows(comments: Comments, seen: int, data: DataPart, language: Language) -> Iterator[TrainingRow]:
     """The rows of every comment, or, where words are left out, of every exposure."""
     varied = seen if data.word_dropout else min(seen, len(comments))
     shown = exposures(comments, varied, data.word_dropout, data.seed)
-    return encode(shown, compiled(comments.taxonomy, tokens), tokens, prompt, data.loss)
+    return encode(shown, language, data.loss)
 
 
 def _chats(source: Replay, data: DataPart) -> Iterator[Chat | DataInvalid]:

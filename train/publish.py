@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedModel
 
 from taxonomy.checkpoint.manifest import Contents, Manifest, publish_whole
-from taxonomy.language.prompt import PROMPT_VERSION, PromptStyle
+from taxonomy.language.prompt import PromptStyle, prompt_version
 from train.choosing.selection import keep_best, scorer_of
 from train.corpus.generator import SEED, fingerprint
 from train.data.customers import Comments, Generated
@@ -46,7 +46,8 @@ def published(recipe: Recipe, prepared: Prepared, tuned: FineTuned, out: Path, s
             version=contents.version,
             files=contents.files,
             taxonomy=prepared.comments.taxonomy.version,
-            prompt=PROMPT_VERSION,
+            prompt=prompt_version(recipe.form),
+            form=recipe.form,
             # Without a comment seen, the taxonomy has to stand in the prompt.
             prompt_style=PromptStyle.LEARNED if recipe.exposures != 0 else PromptStyle.IN_CONTEXT,
             base_model=prepared.origin,
@@ -67,7 +68,7 @@ def _chosen(
         return None
     return keep_best(
         choosing,
-        scorer_of(model, prepared.tokenizer, prepared.tokens, prepared.comments.taxonomy, prepared.validation),
+        scorer_of(model, prepared.tokenizer, prepared.language, prepared.validation),
         steps=len(prepared.mixture),
         base=prepared.base,
         dtype=dtype,

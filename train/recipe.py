@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from taxonomy.errors import CallWrong, RecipeInvalid
+from taxonomy.language.forms import Form
 from taxonomy.yaml_files import read_document
 from train.corpus.suite import KINDS
 
@@ -177,6 +178,7 @@ class DataPart:
     exposures: float | None
     word_dropout: float
     loss: Loss
+    form: Form
     batch: int
     replay: list[Replay]
     tokens: int | None
@@ -219,6 +221,7 @@ class Recipe(_RecipePart):
     word_vectors: begin with embeddings in which words and labels that go together lie together.
     loss: `constrained` (softmax over the tokens that the service allows, at decisions), `decisions`
     (cross-entropy over the whole vocabulary, at decisions) or `completion` (on every token of the answer).
+    form: of the answers (docs/recipes.md).
     base: a Hugging Face directory, a GGUF file or a hub id to go on from. continue_from: a checkpoint's directory to go
     on from; its architecture and tokenizer stay. Neither: a fresh model of the `architecture`.
     replay_kl: weight of the divergence from the base at replay's tokens, beside their cross-entropy.
@@ -239,6 +242,7 @@ class Recipe(_RecipePart):
     optimisation: Optimisation = Optimisation()
     word_vectors: bool = False
     loss: Loss = "constrained"
+    form: Form = Form.VERBATIM
     replay: list[Replay] = []
     replay_kl: Annotated[float, Field(ge=0)] = 0.0
     tokens: Count | None = None
@@ -272,6 +276,7 @@ class Recipe(_RecipePart):
             exposures=self.exposures,
             word_dropout=self.optimisation.word_dropout,
             loss=self.loss,
+            form=self.form,
             batch=self.optimisation.batch,
             replay=self.replay,
             tokens=self.tokens,
@@ -302,6 +307,7 @@ class Recipe(_RecipePart):
             == (self.optimisation.comments is None),
             "give `base` or `continue_from`, not both": self.base is not None and self.continue_from is not None,
             "`base` brings its own architecture": self.base is not None and "architecture" in self.model_fields_set,
+            "without comments the `form` cannot be learned": self.exposures == 0 and self.form.is_numbered,
             "`word_vectors` are for a fresh model": self.word_vectors and not self.is_fresh,
             "`even` is for the bundled corpus's generator": self.even > 0 and isinstance(self.corpus, LabelledFiles),
             "two sources of `replay` have one name": len(set(names)) < len(names),

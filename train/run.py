@@ -84,7 +84,7 @@ def _fine_tuned(recipe: Recipe, out: Path, session: Session, callbacks: Sequence
     rows = session.folder / "rows"
     try:
         prepared = run_on_main_process(lambda: _prepared(recipe.data, recipe.start, rows, session))
-        model = starting_model(recipe.start, prepared.tokenizer, prepared.comments, session.say)
+        model = starting_model(recipe.start, recipe.form, prepared.tokenizer, prepared.comments, session.say)
         run_on_main_process(lambda: _identify(session, _record(recipe, rows, model)))
         for warning in warnings(recipe.training, recipe.data, model.num_parameters()):
             session.say(f"mind: {warning}")
@@ -108,7 +108,7 @@ def _observers(
     return observers(
         model,
         prepared.mixture,
-        prepared.tokens.eos,
+        prepared.language.tokens.eos,
         folder,
         choosing=data.choose,
         logs_distance=not is_fresh and data.exposures != 0,

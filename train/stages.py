@@ -101,7 +101,9 @@ def _stages(
 
     def passes(mixture: Mixture) -> Batches:
         world, accumulate = PartialState().num_processes, optimisation.accumulate
-        return Batches(mixture, prepared.tokens.eos, world=world, accumulate=accumulate, packing=training.packing)
+        return Batches(
+            mixture, prepared.language.tokens.eos, world=world, accumulate=accumulate, packing=training.packing
+        )
 
     if training.cpt and prepared.cpt:
         yield Stage(CPT, passes(prepared.cpt), settled_for_texts(training.cpt, optimisation))

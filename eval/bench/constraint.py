@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from transformers import PreTrainedTokenizerFast
 
 from eval.bench.machine import Machine, this_machine
 from serve.engine.masks import Masks
@@ -17,6 +19,8 @@ from taxonomy.bundled import bundled_taxonomy
 from taxonomy.language.automaton import Automaton
 from taxonomy.language.chunks import chunks
 from taxonomy.language.compiled import chunk_tokens, compiled
+from taxonomy.language.forms import Form
+from taxonomy.language.own_tokens import give_own_tokens
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Leaf, Taxonomy, taxonomy_of
 
@@ -38,6 +42,7 @@ class Quantiles:
 class ConstraintRow:
     """Of a taxonomy with so many leaves (made in taxonomy_s seconds) and comments of so many characters."""
 
+    form: Form
     leaves: int
     characters: int
     compile_ms: Quantiles
@@ -71,22 +76,33 @@ class Times:
         return Quantiles(round(float(p50), 2), round(float(p99), 2), len(self.seconds))
 
 
-def constraint(comments: Sequence[str], tokens: Tokens, rounds: int, say: Callable[[str], None]) -> ConstraintFigures:
-    """Compile times (ms), decision times (us) by leaves and by characters of the comment. One thread."""
-    rows = []
+def constraint(
+    comments: Sequence[str], tokenizer: PreTrainedTokenizerFast, rounds: int, say: Callable[[str], None]
+) -> ConstraintFigures:
+    """Compile times (ms), decision times (us) by form, leaves and characters of the comment. One thread."""
+    rows = [row for form in Form for row in _rows(comments, tokenizer, form, rounds, say)]
+    return ConstraintFigures(rows, this_machine())
+
+
+def _rows(
+    comments: Sequence[str], tokenizer: PreTrainedTokenizerFast, form: Form, rounds: int, say: Callable[[str], None]
+) -> Iterator[ConstraintRow]:
     for leaves in LEAVES:
-        say(f"{leaves} leaves")
+        say(f"{form}, {leaves} leaves")
         taxonomy = bundled_taxonomy() if leaves == len(bundled_taxonomy().leaves) else invented(leaves)
+        own = copy.deepcopy(tokenizer)
+        if form.has_own_tokens:
+            give_own_tokens(own, taxonomy)
+        tokens = Tokens(own)
         start = time.perf_counter()
-        automaton = compiled(taxonomy, tokens)
+        automaton = compiled(taxonomy, tokens, form)
         once = time.perf_counter() - start
         for characters in CHARACTERS if leaves == len(bundled_taxonomy().leaves) else (200, 2000):
             texts = [cut_to(comments, characters, first) for first in range(rounds)]
             compiling, deciding = _timed(texts, automaton, tokens)
-            rows.append(
-                ConstraintRow(leaves, characters, compiling.quantiles(1e-3), deciding.quantiles(1e-6), round(once, 3))
+            yield ConstraintRow(
+                form, leaves, characters, compiling.quantiles(1e-3), deciding.quantiles(1e-6), round(once, 3)
             )
-    return ConstraintFigures(rows, this_machine())
 
 
 def _timed(texts: Sequence[str], automaton: Automaton, tokens: Tokens) -> tuple[Times, Times]:
@@ -96,7 +112,7 @@ def _timed(texts: Sequence[str], automaton: Automaton, tokens: Tokens) -> tuple[
     rng = random.Random(0)
     for text in texts:
         with compiling.one():
-            walk = automaton.walk(chunk_tokens(chunks(text, MOST_CHUNKS), tokens))
+            walk = automaton.walk(chunk_tokens(chunks(text, MOST_CHUNKS), tokens, automaton.form))
         while not walk.is_done:
             token = rng.choice(walk.allowed)
             with deciding.one():

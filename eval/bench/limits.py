@@ -16,7 +16,6 @@ from serve.engine.cores import thread_settings
 from serve.routing.pair import Pair
 from taxonomy.language.answer import Part
 from taxonomy.language.chunks import chunks
-from taxonomy.language.compiled import tokenized_answer
 
 SQUARE: Final = 1024
 
@@ -67,8 +66,8 @@ def weights_of(pair: Pair) -> Weights:
 
 def works(pair: Pair, answers: Sequence[tuple[str, tuple[Part, ...]]]) -> tuple[Work, Work]:
     """The mean work of answers: where only decisions cost a step, and where every token does."""
-    written = [tokenized_answer(chunks(text), parts, pair.automaton, pair.tokens) for text, parts in answers]
-    tokens = mean(len(pair.prompt.of(text)) for text, _ in answers) + mean(len(one.tokens) for one in written)
+    written = [pair.language.answer(chunks(text), parts) for text, parts in answers]
+    tokens = mean(len(pair.prompt.of(chunks(text))) for text, _ in answers) + mean(len(one.tokens) for one in written)
     decisions = mean(len(one.decisions) for one in written)
     return Work(decisions, tokens), Work(mean(len(one.tokens) for one in written), tokens)
 

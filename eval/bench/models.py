@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from transformers import AutoConfig, Qwen3Config, Qwen3ForCausalLM
 
 from serve.routing.pair import Pair
 from taxonomy.checkpoint.manifest import MANIFEST, Manifest, checkpoint_id, hashes, publish, read_manifest
 from taxonomy.labels import CheckpointId
-from taxonomy.language.prompt import PROMPT_VERSION, PromptStyle
+from taxonomy.language.prompt import PromptStyle, prompt_version
 
 
 def noisy_checkpoint(source: Path, folder: Path, share: float = 0.1, seed: int = 1) -> CheckpointId:
@@ -30,6 +30,42 @@ def noisy_checkpoint(source: Path, folder: Path, share: float = 0.1, seed: int =
     manifest = read_manifest(folder).model_copy(
         update={"version": checkpoint_id(files), "files": files, "calibration": None, "decision": None, "scores": {}}
     )
+    publish(folder, manifest)
+    return manifest.version
+
+
+def widened_checkpoint(source: Path, folder: Path, layers: int = 16, hidden: int = 1024) -> CheckpointId:
+    """A larger model that decides as the source does, a Qwen3 decoder: what is added is zeros, which cost as much.
+
+    211 M parameters by default, and the embeddings. The answers are real, and their number of tokens with them.
+    """
+    small = AutoConfig.from_pretrained(source)
+    config = Qwen3Config.from_dict(
+        small.to_dict()
+        | {
+            "hidden_size": hidden,
+            "intermediate_size": 3 * hidden,
+            "num_hidden_layers": layers,
+            "num_attention_heads": hidden // small.head_dim,
+            "num_key_value_heads": hidden // small.head_dim,
+            "layer_types": None,
+        }
+    )
+    large = Qwen3ForCausalLM(config)
+    weights = Qwen3ForCausalLM.from_pretrained(source, dtype=torch.float32).state_dict()
+    # A norm divides by the mean square over the width, to which zeros add nothing but their number.
+    narrower = (small.hidden_size / hidden) ** 0.5
+    with torch.no_grad():
+        for name, tensor in large.state_dict().items():
+            tensor.zero_()
+            if (own := weights.get(name)) is not None:
+                scale = narrower if own.ndim == 1 and own.shape[0] == small.hidden_size else 1.0
+                tensor[tuple(map(slice, own.shape))] = own * scale
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.safetensors", "config.json", MANIFEST))
+    large.to(torch.float32).save_pretrained(folder)
+    files = hashes(folder)
+    updated = {"version": checkpoint_id(files), "files": files, "calibration": None, "fingerprint": None, "scores": {}}
+    manifest = read_manifest(source).model_copy(update=updated | {"decision": None})
     publish(folder, manifest)
     return manifest.version
 
@@ -59,8 +95,9 @@ def random_checkpoint(pair: Pair, folder: Path, layers: int = 16, hidden: int = 
         version=checkpoint_id(files),
         files=files,
         taxonomy=pair.taxonomy.version,
-        prompt=PROMPT_VERSION,
+        prompt=prompt_version(pair.automaton.form),
         prompt_style=PromptStyle.LEARNED,
+        form=pair.automaton.form,
         base_model=None,
         recipe={"random": {"layers": layers, "hidden": hidden}},
         data={},

@@ -214,7 +214,7 @@ async def speed(
                 say(f"{model}: starting {name}")
                 systems[name] = await stack.enter_async_context(started(name, pair, bounded))
                 await _warmed(systems[name], next(iter(comments.values()))[0], say)
-            measured = await _measured(systems, model, comments, plan, say, count=count)
+            measured = await measured_cells(systems, model, comments, plan, say, count=count)
             if OWN in systems and plan.compared:
                 say(f"{model}: what the machine allows")
                 best[model] = await _bounded(measured, systems[OWN], pair, bounded, comments)
@@ -254,7 +254,7 @@ async def _warmed(system: System, comment: str, say: Callable[[str], None]) -> N
     say(f"  first answer after {time.monotonic() - start:.1f} s")
 
 
-async def _measured(
+async def measured_cells(
     systems: Mapping[str, System],
     model: str,
     comments: Mapping[str, Sequence[str]],
@@ -263,6 +263,7 @@ async def _measured(
     *,
     count: Callable[[Cell], None],
 ) -> list[Cell]:
+    """Every system under every load, `plan.repeats` times. count: told of each round's end."""
     cells = [Cell(s, model, kind, n) for kind in comments for n in plan.concurrencies for s in systems]
     # Rounds outside, systems inside: whatever else the machine does meets them all.
     for turn in range(plan.repeats):

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 import httpx
 import torch
+from outlines.types import CFG
 from transformers import AutoModelForCausalLM
 
 from serve.engine.vllm.plain import PlainEngine
@@ -20,11 +21,12 @@ from serve.routing.pair import Pair
 from serve.routing.router import Router
 from serve.settings import PREFIX, Settings
 from serve.start import engine_options_of, start_router
-from taxonomy.errors import EngineFailed
+from taxonomy.errors import CallWrong, EngineFailed
 from taxonomy.labels import EMOTIONS, LEVELS, emotion_named
+from taxonomy.language import numbered
 from taxonomy.language.answer import Part, joined_residue, read
 from taxonomy.language.chunks import chunks
-from taxonomy.language.compiled import tokenized_answer
+from taxonomy.language.forms import label_texts
 from taxonomy.language.grammar import grammar, label_rules
 from taxonomy.tree import Taxonomy
 
@@ -74,36 +76,53 @@ class PlainVllm:
 
     def __init__(self, pair: Pair, settings: Settings, *, by_schema: bool) -> None:
         self._pair = pair
-        self._rules = label_rules(pair.taxonomy)
+        self._reference = Reference(pair)
         self._schema = natural_schema(pair.taxonomy) if by_schema else None
         backend = "auto" if by_schema else "guidance"
         self._engine = PlainEngine(pair.model.path, engine_options_of(settings), backend=backend)
 
     async def answer(self, comment: str) -> SystemAnswer:
-        prompt = self._pair.prompt.of(comment)
+        pieces = chunks(comment)
+        prompt = self._pair.prompt.of(pieces)
         if self._schema:
             answer = await self._engine.answer(prompt, MAX_TOKENS, schema=self._schema)
         else:
-            rules = grammar(chunks(comment), self._rules).definition
+            rules = self._reference.grammar(pieces).definition
             answer = await self._engine.answer(prompt, MAX_TOKENS, grammar=rules)
-        canonical = _is_canonical(self._pair, comment, answer.text, answer.token_ids)
-        return SystemAnswer(_parts(answer.text), len(answer.token_ids), canonical)
+        parts = self._reference.parts(pieces, answer.text)
+        canonical = None if parts is None else _is_canonical(self._pair, pieces, parts, answer.token_ids)
+        return SystemAnswer(parts and joined_residue(parts), len(answer.token_ids), canonical)
 
     def close(self) -> None:
         self._engine.close()
 
 
-def _parts(text: str) -> tuple[Part, ...] | None:
-    try:
-        return joined_residue(read(text))
-    except (ValueError, KeyError, TypeError):
-        return None
+class Reference:
+    """The reference grammar of a pair's comments, and its answers. Raises CallWrong where they are no text."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._form = pair.language.form
+        if self._form.has_own_tokens:
+            raise CallWrong(f"answers of the form {self._form} are no text; compare with a checkpoint of another form")
+        self._labels = label_texts(pair.taxonomy, self._form)
+        self._rules = label_rules(pair.taxonomy, self._form)
+
+    def grammar(self, pieces: Sequence[str]) -> CFG:
+        """Of the answers to a comment cut into these chunks."""
+        return grammar(pieces, self._rules, self._form)
+
+    def parts(self, pieces: Sequence[str], text: str) -> tuple[Part, ...] | None:
+        """Of an answer; None where it is none."""
+        try:
+            return numbered.read(text, pieces, self._labels) if self._form.is_numbered else read(text)
+        except (ValueError, KeyError, TypeError, IndexError):
+            return None
 
 
-def _is_canonical(pair: Pair, comment: str, text: str, ids: Sequence[int]) -> bool | None:
+def _is_canonical(pair: Pair, pieces: Sequence[str], parts: Sequence[Part], ids: Sequence[int]) -> bool | None:
     try:
-        canonical = tokenized_answer(chunks(comment), read(text), pair.automaton, pair.tokens).tokens
-    except (ValueError, KeyError, TypeError):
+        canonical = pair.language.answer(pieces, parts).tokens
+    except ValueError:
         return None
     return [token for token in ids if token != pair.tokens.eos] == canonical[:-1]
 
@@ -115,7 +134,7 @@ class OutlinesTransformers:
         import outlines  # noqa: PLC0415 (seconds, and for this system alone)
 
         self._pair = pair
-        self._rules = label_rules(pair.taxonomy)
+        self._reference = Reference(pair)
         model = AutoModelForCausalLM.from_pretrained(pair.model.path, dtype=torch.float32)
         self._model = outlines.from_transformers(model, pair.tokens.tokenizer)
         self._turn = asyncio.Lock()
@@ -127,12 +146,13 @@ class OutlinesTransformers:
     def _generate(self, comment: str) -> SystemAnswer:
         from outlines import Generator  # noqa: PLC0415
 
+        pieces = chunks(comment)
         prompt = self._pair.tokens.tokenizer.backend_tokenizer.decode(
-            self._pair.prompt.of(comment), skip_special_tokens=False
+            self._pair.prompt.of(pieces), skip_special_tokens=False
         )
-        generator = Generator(self._model, grammar(chunks(comment), self._rules), backend="llguidance")
-        text = generator(prompt, max_new_tokens=MAX_TOKENS, do_sample=False)
-        return SystemAnswer(_parts(text))
+        generator = Generator(self._model, self._reference.grammar(pieces), backend="llguidance")
+        parts = self._reference.parts(pieces, generator(prompt, max_new_tokens=MAX_TOKENS, do_sample=False))
+        return SystemAnswer(parts and joined_residue(parts))
 
 
 class OwnEngine:

@@ -13,10 +13,10 @@ import torch
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerFast
 
 from eval.scoring.predictions import Prediction, Segment
-from taxonomy.language.automaton import Automaton, Walk
+from taxonomy.language.automaton import Walk
 from taxonomy.language.chunks import chunks
-from taxonomy.language.compiled import chunk_tokens
-from taxonomy.language.prompt import ChatPrompt, Prompt
+from taxonomy.language.language import Language
+from taxonomy.language.prompt import ChatPrompt
 from taxonomy.language.tokens import Tokens
 
 Watch = Callable[[int], object]
@@ -38,20 +38,18 @@ def drawn(logprobs: torch.Tensor) -> int:
 
 @dataclass(frozen=True)
 class Decoder:
-    """Weights with all that a comment's answer is made of."""
+    """Weights, and the language of what they are asked and answer."""
 
     model: PreTrainedModel
-    tokens: Tokens
-    prompt: Prompt
-    automaton: Automaton
+    language: Language
 
     def predict(
         self, comments: Sequence[tuple[str, str]], *, at_once: int = 32, watch: Watch = bool
     ) -> list[Prediction]:
         """Of each (id, comment), in their order. Raises ValueError for a comment without text."""
-        asked = [self.prompt.of(comment) for _, comment in comments]
         pieces = [chunks(comment) for _, comment in comments]
-        walks = [self.automaton.walk(chunk_tokens(cut, self.tokens)) for cut in pieces]
+        asked = [self.language.prompt.of(cut) for cut in pieces]
+        walks = [self.language.walk(cut) for cut in pieces]
         # Those of like length together: the shorter are padded to the longest.
         order = sorted(range(len(comments)), key=lambda i: len(asked[i]))
         for start in range(0, len(order), at_once):

@@ -40,10 +40,10 @@ def pair_of(
     source = source_of(model, taxonomy, bases)
     tokenizer = load_tokenizer(source.path)
     tokens = Tokens(tokenizer)
-    prompt = Prompt(tokenizer, tokens, taxonomy, source.style)
+    prompt = Prompt(tokenizer, tokens, taxonomy, source.style, source.form)
     started = time.perf_counter()
     try:
-        automaton, file = cached(taxonomy, tokens, cache)
+        automaton, file = cached(taxonomy, tokens, cache, source.form)
     except OSError as error:
         raise CallWrong(f"cannot write to {cache} ({error.strerror}); set ROUTE_FEEDBACK_CACHE") from error
     compile_s = time.perf_counter() - started

@@ -9,6 +9,7 @@ from serve.engine.model import Model
 from taxonomy.checkpoint.calibration import Calibration
 from taxonomy.labels import CheckpointId
 from taxonomy.language.automaton import Automaton
+from taxonomy.language.language import Language
 from taxonomy.language.prompt import Prompt
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
@@ -41,6 +42,10 @@ class Pair:
     def longest_closing(self) -> int:
         """The automaton's, which takes a walk through the whole of it."""
         return self.automaton.longest_closing
+
+    @property
+    def language(self) -> Language:
+        return Language(self.tokens, self.prompt, self.automaton)
 
     @property
     def review_below(self) -> float:

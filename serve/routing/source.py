@@ -10,6 +10,7 @@ from serve.routing.model_files import GGUF, check_model_files, looks_like_model
 from taxonomy.checkpoint.calibration import Calibration
 from taxonomy.checkpoint.manifest import MANIFEST, Manifest, check_pair, read_manifest, verify
 from taxonomy.labels import CheckpointId
+from taxonomy.language.forms import Form
 from taxonomy.language.prompt import PromptStyle
 from taxonomy.tree import Taxonomy
 
@@ -22,6 +23,7 @@ class Source(NamedTuple):
     adapter: str | None
     style: PromptStyle
     calibration: Calibration | None
+    form: Form = Form.VERBATIM
 
 
 def source_of(model: str, taxonomy: Taxonomy, bases: Callable[[CheckpointId], Path] | None) -> Source:
@@ -36,7 +38,7 @@ def source_of(model: str, taxonomy: Taxonomy, bases: Callable[[CheckpointId], Pa
         base = bases(manifest.adapter_of) if bases else folder.parent / manifest.adapter_of
         path, adapter = str(base), model
         _sound(base, taxonomy)
-    return Source(manifest.version, path, adapter, manifest.prompt_style, manifest.calibration)
+    return Source(manifest.version, path, adapter, manifest.prompt_style, manifest.calibration, manifest.form)
 
 
 def _sound(folder: Path, taxonomy: Taxonomy) -> Manifest:

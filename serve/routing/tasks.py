@@ -9,7 +9,6 @@ from serve.engine.protocol import Task
 from serve.routing.pair import Pair
 from taxonomy.errors import CheckpointInvalid, CommentTooLong
 from taxonomy.language.chunks import MAX_CHUNKS, chunks
-from taxonomy.language.compiled import chunk_tokens
 from taxonomy.language.prompt import PromptStyle
 
 WARM_UP: Final = "It came late, and the app crashes."
@@ -54,7 +53,7 @@ def check_fits(pair: Pair, context: int, max_chunks: int = MAX_CHUNKS) -> None:
 
 def _needed(pair: Pair, comment: str, max_chunks: int) -> Needed:
     pieces = chunks(comment, max_chunks)
-    tokens = tuple(map(tuple, chunk_tokens(pieces, pair.tokens)))
+    tokens = tuple(map(tuple, pair.language.chunk_tokens(pieces)))
     # No answer is longer: every chunk a segment of its own, each with the longest path.
     longest = sum(map(len, tokens)) + len(tokens) * pair.longest_closing
-    return Needed(Task(uuid.uuid4().hex, tuple(pair.prompt.of(comment)), pieces, tokens), longest)
+    return Needed(Task(uuid.uuid4().hex, tuple(pair.prompt.of(pieces)), pieces, tokens), longest)

@@ -18,7 +18,8 @@ from taxonomy.checkpoint.gate_record import GateRecord
 from taxonomy.errors import CallWrong, CheckpointInvalid
 from taxonomy.files import UNFINISHED, appeared, whole
 from taxonomy.labels import LEVELS, CheckpointId
-from taxonomy.language.prompt import PROMPT_VERSION, PromptStyle
+from taxonomy.language.forms import Form
+from taxonomy.language.prompt import PromptStyle, prompt_version
 from taxonomy.tree import Taxonomy
 
 MANIFEST: Final = "manifest.json"
@@ -28,6 +29,7 @@ class Manifest(BaseModel):
     """What the service must know of a checkpoint and can check.
 
     version: the checkpoint's id, a hash of the files. files: SHA-256 of each.
+    form: of its answers; those made before there was another are verbatim.
     adapter_of: the checkpoint whose weights these are to be added to.
     data: hash and size of each data set by its role.
     scores: what was measured, by name. training: how long it took and on what.
@@ -42,6 +44,7 @@ class Manifest(BaseModel):
     taxonomy: str
     prompt: str
     prompt_style: PromptStyle
+    form: Form = Form.VERBATIM
     base_model: str | None
     adapter_of: CheckpointId | None = None
     recipe: dict[str, Any]
@@ -141,8 +144,8 @@ def check_pair(manifest: Manifest, taxonomy: Taxonomy) -> None:
             f"checkpoint {manifest.version}: its calibration has no scale for {', '.join(sorted(lacking))}; "
             "calibrate it again"
         )
-    if manifest.prompt != PROMPT_VERSION:
+    if manifest.prompt != (asks := prompt_version(manifest.form)):
         raise CheckpointInvalid(
-            f"checkpoint {manifest.version} answers prompt {manifest.prompt}, this service asks {PROMPT_VERSION}; "
+            f"checkpoint {manifest.version} answers prompt {manifest.prompt}, this service asks {asks}; "
             "train it again or install the release that it was made with"
         )

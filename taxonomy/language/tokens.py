@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 from tokenizers import Tokenizer
@@ -54,6 +55,11 @@ class Tokens:
     def size(self) -> int:
         """Tokens in the vocabulary, added ones included."""
         return int(self._template.get_vocab_size())
+
+    @cached_property
+    def space_leads(self) -> bool:
+        """Whether a space is a part of the word after it, rather than of the word before it."""
+        return len(self.text(" so it is")) < len(self.text("so it is "))
 
     def template(self, text: str) -> list[int]:
         """Our own text: the chat template's special tokens are recognised."""

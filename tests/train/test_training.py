@@ -14,9 +14,7 @@ from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint.manifest import read_manifest, verify
 from taxonomy.errors import CallWrong, RecipeInvalid
-from taxonomy.language.compiled import compiled
-from taxonomy.language.prompt import Prompt, PromptStyle
-from taxonomy.language.tokens import Tokens
+from taxonomy.language.language import language_of
 from tests.support.tokenizers import tokenizer_of_kind
 from train.corpus.generator import Corpus, load_phrasebook
 from train.data.batches import collate
@@ -37,11 +35,9 @@ TINY = Recipe(
 @pytest.fixture(scope="module")
 def rows() -> list[TrainingRow]:
     tokenizer = tokenizer_of_kind("bundled")
-    tokens = Tokens(tokenizer)
     taxonomy = bundled_taxonomy()
-    prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
     comments = Corpus(load_phrasebook(), "train").comments(40)
-    return list(encode(comments, compiled(taxonomy, tokens), tokens, prompt, "decisions"))
+    return list(encode(comments, language_of(tokenizer, taxonomy), "decisions"))
 
 
 @pytest.mark.parametrize("file", sorted(RECIPES.glob("*.yaml")), ids=lambda file: str(file.name))

@@ -87,7 +87,7 @@ class CandidateScorer:
 
     def _general(self, watch: Callable[[int], object]) -> Estimate:
         questions = self.validation.questions
-        right = self.decoder.tokens.texts([question.answer for question in questions])
+        right = self.decoder.language.tokens.texts([question.answer for question in questions])
         given = answers(
             self.decoder.model,
             self.tokenizer,

@@ -9,10 +9,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallback
 
 from eval.decoding.decoder import Decoder
-from taxonomy.language.compiled import compiled
-from taxonomy.language.prompt import Prompt, PromptStyle
-from taxonomy.language.tokens import Tokens
-from taxonomy.tree import Taxonomy
+from taxonomy.language.language import Language
 from train.base import base_model
 from train.choosing.candidates import BASE, CandidateScorer, choose, saved_steps
 from train.choosing.validation import Validation
@@ -51,13 +48,11 @@ def observers(
 def scorer_of(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
-    tokens: Tokens,
-    taxonomy: Taxonomy,
+    language: Language,
     validation: Validation,
 ) -> CandidateScorer:
     """What scores the weights in `model`, decoding under the taxonomy's automaton."""
-    prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
-    return CandidateScorer(Decoder(model, tokens, prompt, compiled(taxonomy, tokens)), tokenizer, validation)
+    return CandidateScorer(Decoder(model, language), tokenizer, validation)
 
 
 def keep_best(

@@ -15,15 +15,21 @@ from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 
 from taxonomy.comments import LabelledComment
-from taxonomy.language.answer import escaped
+from taxonomy.language.answer import Part, escaped
+from taxonomy.language.forms import Form
+from taxonomy.language.own_tokens import emotion_token, label_token
 from taxonomy.language.tokens import Tokens
 
 Matrix = npt.NDArray[np.float32]
 
 
-def word_vectors(comments: Iterable[LabelledComment], tokens: Tokens, vocabulary: int, width: int, seed: int) -> Matrix:
-    """An array (vocabulary, width); tokens that share no segment with others have a row near zero."""
-    bags = [_bag(content, labels, tokens) for content, labels in _segments(comments)]
+def word_vectors(
+    comments: Iterable[LabelledComment], tokens: Tokens, form: Form, shape: tuple[int, int], seed: int
+) -> Matrix:
+    """An array of that shape, (vocabulary, width); tokens that share no segment with others have a row near zero."""
+    vocabulary, width = shape
+    bag = _own_bag if form.has_own_tokens else _bag
+    bags = [bag(part, tokens) for comment in comments for part in comment.parts if part.path]
     rows = np.repeat(np.arange(len(bags)), [len(bag) for bag in bags])
     columns = np.concatenate([np.array(bag, np.int64) for bag in bags])
     counts = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (len(bags), vocabulary))
@@ -39,13 +45,16 @@ def word_vectors(comments: Iterable[LabelledComment], tokens: Tokens, vocabulary
     return vectors.astype(np.float32)
 
 
-def _segments(comments: Iterable[LabelledComment]) -> list[tuple[str, tuple[str, ...]]]:
-    return [(part.content, (*part.path, part.emotion)) for comment in comments for part in comment.parts if part.path]
-
-
-def _bag(content: str, labels: tuple[str, ...], tokens: Tokens) -> list[int]:
+def _bag(part: Part, tokens: Tokens) -> list[int]:
     """The distinct tokens of a segment: its words as they stand in a comment, and its labels."""
-    found = set(tokens.text(content))
-    for label in labels:
+    found = set(tokens.text(part.content))
+    for label in (*part.path, part.emotion):
         found.update(tokens.text(escaped(label)))
     return sorted(found)
+
+
+def _own_bag(part: Part, tokens: Tokens) -> list[int]:
+    """The same, where each label is a token of its own."""
+    labels = [label_token(part.path[: level + 1]) for level in range(len(part.path))]
+    own = (tokens.own(name) for name in (*labels, emotion_token(part.emotion)))
+    return sorted({*tokens.text(part.content), *(token for token in own if token is not None)})

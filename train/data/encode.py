@@ -9,11 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from taxonomy.comments import LabelledComment
-from taxonomy.language.automaton import Automaton
 from taxonomy.language.chunks import chunks
-from taxonomy.language.compiled import tokenized_answer
-from taxonomy.language.prompt import Prompt
-from taxonomy.language.tokens import Tokens
+from taxonomy.language.language import Language
 from train.recipe import Loss
 
 
@@ -30,18 +27,12 @@ class TrainingRow:
     allowed: tuple[npt.NDArray[np.int32], ...] = ()
 
 
-def encode(
-    comments: Iterable[LabelledComment],
-    automaton: Automaton,
-    tokens: Tokens,
-    prompt: Prompt,
-    loss: Loss,
-) -> Iterator[TrainingRow]:
+def encode(comments: Iterable[LabelledComment], language: Language, loss: Loss) -> Iterator[TrainingRow]:
     """One row a comment. Raises ValueError where a segment does not end on a candidate cut."""
     for comment in comments:
-        asked = prompt.of(comment.comment)
         pieces = chunks(comment.comment)
-        answer = tokenized_answer(pieces, comment.parts, automaton, tokens)
+        asked = language.prompt.of(pieces)
+        answer = language.answer(pieces, comment.parts)
         at = range(len(answer.tokens)) if loss == "completion" else [d.at for d in answer.decisions]
         # What serving allows at a decision, and nothing else: the loss is of the softmax that the service decides by.
         allowed = tuple(np.array(d.allowed, np.int32) for d in answer.decisions) if loss == "constrained" else ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from taxonomy.language.forms import Form
 from train.recipe import Loss, Recipe, load_recipe
 
 ARM_RECIPE: Final = Path(__file__).parents[1] / "recipes" / "experiment-arm.yaml"
@@ -21,12 +22,16 @@ MORE_REPLAY: Final = 0.4
 
 
 class Arm(NamedTuple):
-    """One way to fine-tune. share: of supervised tokens that is replay; in_rows: a quarter of the rows instead."""
+    """One way to fine-tune. share: of supervised tokens that is replay; in_rows: a quarter of the rows instead.
+
+    form: of the answers.
+    """
 
     loss: Loss
     share: float = 0.0
     in_rows: bool = False
     kl: float = 0.0
+    form: Form = Form.VERBATIM
 
 
 ARMS: Final[dict[str, Arm]] = {
@@ -39,6 +44,9 @@ ARMS: Final[dict[str, Arm]] = {
     "constrained, replay": Arm("constrained", SHARE_REPLAY),
     "constrained, more replay": Arm("constrained", MORE_REPLAY),
     "constrained, more replay, KL": Arm("constrained", MORE_REPLAY, kl=1.0),
+    "numbered, whole labels": Arm("constrained", form=Form.NUMBERED_WHOLE),
+    "numbered": Arm("constrained", form=Form.NUMBERED),
+    "numbered, own tokens": Arm("constrained", form=Form.NUMBERED_TOKENS),
 }
 
 
@@ -85,6 +93,7 @@ def recipe_of(run: ArmRun, rows_share: float) -> Recipe:
         "base": str(run.folder / BASE),
         "corpus": {"comments": [str(run.domain.train)], "taxonomy": str(run.domain.taxonomy)},
         "loss": arm.loss,
+        "form": arm.form,
         "replay": [general] if share else [],
         "replay_kl": arm.kl,
     }

@@ -19,8 +19,8 @@ from eval.scoring.scores import score
 from taxonomy.checkpoint.manifest import read_manifest
 from taxonomy.comments import LabelledComment
 from taxonomy.formats.registry import load_taxonomy
-from taxonomy.language.compiled import compiled
-from taxonomy.language.prompt import Prompt, PromptStyle
+from taxonomy.language.forms import Form
+from taxonomy.language.language import language_of
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
 from train.data.batches import collate
@@ -55,7 +55,7 @@ def measured(folder: Path, domain: Domain, checkpoint: Path, arm: str, seed: int
     general = score_suite(questions, answers(model, tokenizer, [question.question for question in questions]))
     gsm8k = folder / GSM8K_TEST
     gold = read_gold(domain.test)
-    predicted = _predicted(model, tokenizer, load_taxonomy(domain.taxonomy), gold)
+    predicted = _predicted(model, tokenizer, load_taxonomy(domain.taxonomy), manifest.form, gold)
     scores = score(gold, predicted)
     return ArmResult(
         domain=domain.name,
@@ -78,11 +78,13 @@ def measured(folder: Path, domain: Domain, checkpoint: Path, arm: str, seed: int
 
 
 def _predicted(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, taxonomy: Taxonomy, gold: Sequence[LabelledComment]
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    taxonomy: Taxonomy,
+    form: Form,
+    gold: Sequence[LabelledComment],
 ) -> list[Prediction]:
-    tokens = Tokens(tokenizer)
-    prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
-    decoder = Decoder(model, tokens, prompt, compiled(taxonomy, tokens))
+    decoder = Decoder(model, language_of(tokenizer, taxonomy, form))
     return decoder.predict([(comment.id, comment.comment) for comment in gold])
 
 
@@ -118,11 +120,10 @@ def _loss(model: PreTrainedModel, rows: Sequence[TrainingRow]) -> torch.Tensor:
 def _rows_share(run: ArmRun) -> float:
     """The share of supervised tokens at which a quarter of the rows are general, by the mean of a sample of each."""
     tokenizer = AutoTokenizer.from_pretrained(run.folder / BASE)
-    tokens, taxonomy = Tokens(tokenizer), load_taxonomy(run.domain.taxonomy)
-    prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
+    language = language_of(tokenizer, load_taxonomy(run.domain.taxonomy), Form.VERBATIM)
     gold = islice(read_gold(run.domain.train), SAMPLE)
-    comments = encode(gold, compiled(taxonomy, tokens), tokens, prompt, "completion")
-    chats = ChatRows(tokenizer, tokens, context=1 << 30)
+    comments = encode(gold, language, "completion")
+    chats = ChatRows(tokenizer, language.tokens, context=1 << 30)
     every = list(read_questions(run.folder / GENERAL))
     sample = np.random.default_rng(0).choice(len(every), min(SAMPLE, len(every)), replace=False)
     general = (chats.of(chat_of(every[i].question, every[i].answer)) for i in sample)

@@ -25,9 +25,7 @@ from taxonomy.checkpoint.manifest import Contents, Manifest, check_pair, publish
 from taxonomy.comments import LabelledComment
 from taxonomy.errors import DataInvalid, ReinforcementRefused
 from taxonomy.language.automaton import Automaton
-from taxonomy.language.compiled import compiled
-from taxonomy.language.prompt import Prompt
-from taxonomy.language.tokens import Tokens
+from taxonomy.language.language import language_of
 from train.advice import known_of_reinforcement, warnings_of_reinforcement
 from train.corpus.generator import fingerprint
 from train.data.customers import Comments, comments_of
@@ -152,8 +150,7 @@ def task_of(recipe: Reinforcement) -> ReinforcementTask:
     comments, report = comments_of(recipe.corpus, even=recipe.even, benchmarks=recipe.benchmarks)
     check_pair(manifest, comments.taxonomy)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokens = Tokens(tokenizer)
-    prompt = Prompt(tokenizer, tokens, comments.taxonomy, manifest.prompt_style)
+    language = language_of(tokenizer, comments.taxonomy, manifest.form, manifest.prompt_style)
     if len(comments) < recipe.batch:
         raise DataInvalid(f"there are {len(comments)} comments that can be used, and a step asks {recipe.batch}")
     chosen = _chosen(comments, max(recipe.judged, recipe.steps * recipe.batch), recipe.seed)
@@ -161,9 +158,8 @@ def task_of(recipe: Reinforcement) -> ReinforcementTask:
         "train": {"comments": len(comments), "fingerprint": fingerprint(comments), "asked": len(chosen)},
         "checked": {"comments": report.counts()} if report else {},
     }
-    automaton = compiled(comments.taxonomy, tokens)
-    asked = [prompted(comment, tokens, prompt) for comment in chosen]
-    return ReinforcementTask(manifest, tokenizer, automaton, asked, data)
+    asked = [prompted(comment, language) for comment in chosen]
+    return ReinforcementTask(manifest, tokenizer, language.automaton, asked, data)
 
 
 def _chosen(comments: Comments, count: int, seed: int) -> list[LabelledComment]:

@@ -12,9 +12,7 @@ from eval.scoring.predictions import Prediction
 from taxonomy.comments import LabelledComment
 from taxonomy.language.automaton import Automaton
 from taxonomy.language.chunks import chunks
-from taxonomy.language.compiled import chunk_tokens
-from taxonomy.language.prompt import Prompt
-from taxonomy.language.tokens import Tokens
+from taxonomy.language.language import Language
 
 
 class PromptedComment(NamedTuple):
@@ -40,10 +38,10 @@ class TracedDecision(NamedTuple):
     allowed: tuple[int, ...]
 
 
-def prompted(comment: LabelledComment, tokens: Tokens, prompt: Prompt) -> PromptedComment:
+def prompted(comment: LabelledComment, language: Language) -> PromptedComment:
     """Raises ValueError for a comment without text."""
     pieces = chunks(comment.comment)
-    return PromptedComment(comment, prompt.of(comment.comment), pieces, chunk_tokens(pieces, tokens))
+    return PromptedComment(comment, language.prompt.of(pieces), pieces, language.chunk_tokens(pieces))
 
 
 def sampled(model: PreTrainedModel, comments: Sequence[PromptedComment], automaton: Automaton) -> list[Sample]:

@@ -23,11 +23,12 @@ def command(
     from serve.settings import load_settings
     from serve.start import load_pair
 
-    figures = constraint(read_texts(comments), load_pair(load_settings(os.environ)).tokens, rounds, say)
+    figures = constraint(read_texts(comments), load_pair(load_settings(os.environ)).tokens.tokenizer, rounds, say)
     keep(out, figures)
-    titles = ["leaves", "characters", "compile ms p50", "p99", "decision us p50", "p99 ", "taxonomy s"]
+    titles = ["form", "leaves", "characters", "compile ms p50", "p99", "decision us p50", "p99 ", "taxonomy s"]
     rows = [
         (
+            row.form,
             row.leaves,
             row.characters,
             row.compile_ms.p50,

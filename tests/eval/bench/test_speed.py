@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,16 @@ from eval.bench.constraint import constraint, cut_to, invented
 from eval.bench.limits import Limits, Weights, Work, limits, weights_of, works
 from eval.bench.plot import plot
 from eval.bench.scores import bench_scores, figures, worsened
-from eval.bench.speed import REFERENCE, SpeedPlan, SpeedRow, _agreement, _measured, long_comments, ratios
-from eval.bench.systems import OwnEngine, SystemAnswer, _is_canonical, natural_schema
+from eval.bench.speed import REFERENCE, SpeedPlan, SpeedRow, _agreement, long_comments, measured_cells, ratios
+from eval.bench.systems import OwnEngine, Reference, SystemAnswer, _is_canonical, natural_schema
 from serve.routing.pair import Pair
 from serve.routing.router import Router
 from taxonomy.bundled import bundled_taxonomy
+from taxonomy.errors import CallWrong
 from taxonomy.language.answer import Part, written
 from taxonomy.language.chunks import chunks
-from taxonomy.language.compiled import tokenized_answer
+from taxonomy.language.compiled import compiled, tokenized_answer
+from taxonomy.language.forms import Form
 from train.corpus.generator import Corpus, load_phrasebook
 
 TEXTS = [comment.comment for comment in Corpus(load_phrasebook(), "test").comments(60)]
@@ -48,7 +51,7 @@ async def test_rates_latencies_and_failures_are_those_of_the_systems() -> None:
     said: list[str] = []
     counted: list[int] = []
     plan = SpeedPlan(systems=tuple(systems), concurrencies=(4,), seconds=0.3, repeats=2)
-    measuring = _measured(
+    measuring = measured_cells(
         systems, "m", {"short": TEXTS}, plan, said.append, count=lambda cell: counted.append(len(cell.rates))
     )
     cells = await measuring
@@ -72,7 +75,7 @@ async def test_rates_latencies_and_failures_are_those_of_the_systems() -> None:
 async def test_a_system_without_an_answer_in_the_time_has_no_latency_and_no_ratio() -> None:
     systems = {"vllm-json-schema": Paced(60), "engine": Paced(0.01)}
     plan = SpeedPlan(systems=tuple(systems), concurrencies=(2,), seconds=0.1, repeats=1)
-    rows = [c.row() for c in await _measured(systems, "m", {"short": TEXTS}, plan, print, count=print)]
+    rows = [c.row() for c in await measured_cells(systems, "m", {"short": TEXTS}, plan, print, count=print)]
     assert (rows[0].requests_per_second, rows[0].p50_ms) == (0, None)
     (ratio,) = ratios(rows, "engine", "vllm-json-schema")
     assert ratio.median is None
@@ -93,11 +96,29 @@ async def test_the_own_engine_gives_the_parts_of_its_answer(scripted_router: Rou
 def test_an_answer_in_other_tokens_than_training_writes_is_told_apart(pair: Pair) -> None:
     comment = Corpus(load_phrasebook(), "test").comment(0)
     ids = tokenized_answer(chunks(comment.comment), comment.parts, pair.automaton, pair.tokens).tokens
-    text = written(comment.parts)
-    assert _is_canonical(pair, comment.comment, text, ids)
-    letters = [token for character in text for token in pair.tokens.text(character)]
-    assert _is_canonical(pair, comment.comment, text, letters) is False
-    assert _is_canonical(pair, comment.comment, text[:-1], ids) is None
+    pieces = chunks(comment.comment)
+    assert _is_canonical(pair, pieces, comment.parts, ids)
+    letters = [token for character in written(comment.parts) for token in pair.tokens.text(character)]
+    assert _is_canonical(pair, pieces, comment.parts, letters) is False
+    assert _is_canonical(pair, pieces, comment.parts[:-1], ids) is None
+
+
+@pytest.mark.parametrize("form", [Form.VERBATIM, Form.NUMBERED_WHOLE, Form.NUMBERED])
+def test_the_reference_reads_what_it_allows(pair: Pair, form: Form) -> None:
+    automaton = compiled(pair.taxonomy, pair.tokens, form)
+    reference = Reference(replace(pair, model=replace(pair.model, automaton=automaton)))
+    for comment in Corpus(load_phrasebook(), "test").comments(5):
+        pieces = chunks(comment.comment)
+        ids = tokenized_answer(pieces, comment.parts, automaton, pair.tokens).tokens
+        text = pair.tokens.tokenizer.backend_tokenizer.decode(ids[:-1], skip_special_tokens=False)
+        assert reference.parts(pieces, text) == comment.parts
+        assert reference.parts(pieces, text[:-1]) is None
+
+
+def test_a_form_without_text_has_no_reference_to_be_compared_with(pair: Pair) -> None:
+    automaton = replace(pair.automaton, form=Form.NUMBERED_TOKENS)
+    with pytest.raises(CallWrong, match="are no text"):
+        Reference(replace(pair, model=replace(pair.model, automaton=automaton)))
 
 
 def test_the_natural_schema_has_a_branch_for_each_leaf_and_one_without_labels() -> None:
@@ -122,11 +143,10 @@ def test_invented_taxonomies_have_the_leaves_that_were_asked_for(leaves: int) ->
 
 def test_the_constraint_is_measured_on_every_size(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eval.bench.constraint.LEAVES", (100, 1420))
-    figures = constraint(TEXTS, pair.tokens, 3, lambda _: None)
-    assert [(row.leaves, row.characters) for row in figures.rows] == [
-        (100, 200),
-        (100, 2000),
-        *((1420, characters) for characters in (50, 200, 500, 1000, 2000, 5000)),
+    figures = constraint(TEXTS, pair.tokens.tokenizer, 3, lambda _: None)
+    sizes = [(100, 200), (100, 2000), *((1420, characters) for characters in (50, 200, 500, 1000, 2000, 5000))]
+    assert [(row.form, row.leaves, row.characters) for row in figures.rows] == [
+        (form, *size) for form in Form for size in sizes
     ]
     assert all(row.compile_ms.n == 3 and row.decision_us.n >= 3 for row in figures.rows)
     assert len(cut_to(TEXTS, 777, 5)) == 777

@@ -42,7 +42,7 @@ async def test_comments_decoded_together_get_the_segments_that_an_engine_gives_e
     router = Router(pair, TorchEngine(pair.automaton, BUNDLED_CHECKPOINT), limits_of(Settings()), context=32_768)
     done: list[int] = []
 
-    predicted = Decoder(model, pair.tokens, pair.prompt, pair.automaton).predict(
+    predicted = Decoder(model, pair.language).predict(
         [(str(i), comment) for i, comment in enumerate(COMMENTS)], at_once=at_once, watch=done.append
     )
 

@@ -22,7 +22,8 @@ from taxonomy.checkpoint.fingerprint import Fingerprint, Probe
 from taxonomy.checkpoint.gate_record import KEY_VARIABLE, GateRecord, Verdict, evidence_of
 from taxonomy.checkpoint.manifest import Manifest, checkpoint_id, hashes, publish, read_manifest
 from taxonomy.errors import CallWrong
-from taxonomy.language.prompt import PROMPT_VERSION, PromptStyle
+from taxonomy.language.forms import Form
+from taxonomy.language.prompt import PromptStyle, prompt_version
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 FINGERPRINT = Fingerprint(
@@ -59,7 +60,7 @@ def manifest(scores: dict[str, Any] = SCORES, ece: float | None = 0.02, **change
         "version": "ck_1",
         "files": {},
         "taxonomy": "tx_1",
-        "prompt": PROMPT_VERSION,
+        "prompt": prompt_version(Form.VERBATIM),
         "prompt_style": PromptStyle.LEARNED,
         "base_model": None,
         "recipe": {},

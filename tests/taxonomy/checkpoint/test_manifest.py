@@ -21,7 +21,8 @@ from taxonomy.checkpoint.manifest import (
     verify,
 )
 from taxonomy.errors import CallWrong, CheckpointInvalid
-from taxonomy.language.prompt import PROMPT_VERSION, PromptStyle
+from taxonomy.language.forms import Form
+from taxonomy.language.prompt import PromptStyle, prompt_version
 from taxonomy.tree import Leaf, taxonomy_of
 
 TAXONOMY = taxonomy_of([Leaf(("A", "B"))])
@@ -41,7 +42,7 @@ def manifest_of(folder: Path, **changed: str) -> Manifest:
         "version": checkpoint_id(files),
         "files": files,
         "taxonomy": TAXONOMY.version,
-        "prompt": PROMPT_VERSION,
+        "prompt": prompt_version(Form.VERBATIM),
         "prompt_style": PromptStyle.LEARNED,
         "base_model": None,
         "recipe": {},

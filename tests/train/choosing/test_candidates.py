@@ -14,9 +14,7 @@ from eval.decoding.decoder import Decoder
 from eval.general.suite import Question
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.errors import CallWrong, RecipeInvalid
-from taxonomy.language.compiled import compiled
-from taxonomy.language.prompt import Prompt, PromptStyle
-from taxonomy.language.tokens import Tokens
+from taxonomy.language.language import language_of
 from tests.support.tokenizers import tokenizer_of_kind
 from train.choosing.average import WeightedTensors, combined
 from train.choosing.candidates import BASE, Candidate, CandidateScorer, candidates, choose, saved_steps
@@ -83,13 +81,12 @@ def test_weights_of_another_shape_are_refused_by_name() -> None:
 def scorer() -> CandidateScorer:
     """A fresh model that knows nothing, and very little to score it on."""
     tokenizer = tokenizer_of_kind("bundled")
-    tokens, taxonomy = Tokens(tokenizer), bundled_taxonomy()
+    taxonomy = bundled_taxonomy()
     shape = Architecture(vocabulary=len(tokenizer), hidden=64, layers=1, intermediate=64, context=4096)
     model = fresh_model(shape, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, seed=0)
-    prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
     comments = list(Corpus(load_phrasebook(), "train").comments(3))
     questions = [Question("sort", "Sort alphabetically: pear fig", "fig pear")]
-    decoder = Decoder(model, tokens, prompt, compiled(taxonomy, tokens))
+    decoder = Decoder(model, language_of(tokenizer, taxonomy))
     return CandidateScorer(decoder, tokenizer, Validation(comments, questions))
 
 

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taxonomy.bundled import bundled_taxonomy
-from taxonomy.language.compiled import compiled
-from taxonomy.language.prompt import Prompt, PromptStyle
+from taxonomy.language.language import language_of
 from taxonomy.language.tokens import Tokens
 from tests.support.tokenizers import tokenizer_of_kind
 from train.corpus.generator import Corpus, load_phrasebook
@@ -33,9 +32,8 @@ REPLAY = [ChatRows(TOKENIZER, TOKENS, 4096).of(chat_of(*question[1:])) for quest
 
 def comments(loss: Loss, count: int = 8) -> list[TrainingRow]:
     taxonomy = bundled_taxonomy()
-    prompt = Prompt(TOKENIZER, TOKENS, taxonomy, PromptStyle.LEARNED)
     labelled = Corpus(load_phrasebook(), "train").comments(count)
-    return list(encode(labelled, compiled(taxonomy, TOKENS), TOKENS, prompt, loss))
+    return list(encode(labelled, language_of(TOKENIZER, taxonomy), loss))
 
 
 @pytest.fixture(scope="module", params=["constrained", "decisions", "completion"])

@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from taxonomy.bundled import bundled_taxonomy
-from taxonomy.language.compiled import compiled
-from taxonomy.language.prompt import Prompt, PromptStyle
-from taxonomy.language.tokens import Tokens
+from taxonomy.language.language import language_of
 from tests.support.tokenizers import tokenizer_of_kind
 from train.corpus.generator import Corpus, load_phrasebook
 from train.data.customers import exposures
@@ -27,11 +25,10 @@ def test_the_shipped_recipe_gives_the_rows_that_it_always_gave() -> None:
     recipe = load_recipe(Path("train/recipes/bundled.yaml"))
     assert isinstance(recipe, Recipe)
     tokenizer = tokenizer_of_kind("byte-level")
-    tokens, taxonomy = Tokens(tokenizer), bundled_taxonomy()
-    prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
+    taxonomy = bundled_taxonomy()
     comments = list(Corpus(load_phrasebook(), "train", even=recipe.even).comments(200))
     seen = exposures(comments, 300, recipe.optimisation.word_dropout, recipe.seed)
-    rows = list(encode(seen, compiled(taxonomy, tokens), tokens, prompt, recipe.loss))
+    rows = list(encode(seen, language_of(tokenizer, taxonomy), recipe.loss))
     digest = hashlib.sha256()
     for row in rows:
         digest.update(

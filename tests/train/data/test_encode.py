@@ -22,7 +22,7 @@ def allowed_by(mask: Mask) -> list[int]:
 @pytest.mark.parametrize("number", range(len(COMMENTS)))
 def test_each_decision_is_learned_over_the_mask_that_serves(pair: Pair, number: int) -> None:
     comment = COMMENTS[number]
-    (row,) = encode([comment], pair.automaton, pair.tokens, pair.prompt, "constrained")
+    (row,) = encode([comment], pair.language, "constrained")
     masks = Masks(pair.automaton, pair.tokens.size)
     walk = pair.automaton.walk(chunk_tokens(chunks(comment.comment), pair.tokens))
     for at, allowed in zip(row.learned, row.allowed, strict=True):
@@ -33,8 +33,7 @@ def test_each_decision_is_learned_over_the_mask_that_serves(pair: Pair, number: 
 
 def test_the_other_losses_compare_with_the_whole_vocabulary(pair: Pair) -> None:
     learned = {
-        loss: next(encode(COMMENTS[:1], pair.automaton, pair.tokens, pair.prompt, loss))
-        for loss in ("constrained", "decisions", "completion")
+        loss: next(encode(COMMENTS[:1], pair.language, loss)) for loss in ("constrained", "decisions", "completion")
     }
     assert learned["decisions"].allowed == learned["completion"].allowed == ()
     assert learned["decisions"].learned.tolist() == learned["constrained"].learned.tolist()

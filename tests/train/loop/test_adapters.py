@@ -16,9 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint.manifest import hashes, read_manifest, verify
 from taxonomy.errors import RecipeInvalid, TrainingStopped
-from taxonomy.language.compiled import compiled
-from taxonomy.language.prompt import Prompt, PromptStyle
-from taxonomy.language.tokens import Tokens
+from taxonomy.language.language import language_of
 from tests.support.tokenizers import tokenizer_of_kind
 from tests.support.training_processes import Signal
 from train.advice import known, settled, warnings
@@ -48,12 +46,9 @@ def model() -> PreTrainedModel:
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    tokens, taxonomy = Tokens(TOKENIZER), bundled_taxonomy()
-    prompt = Prompt(TOKENIZER, tokens, taxonomy, PromptStyle.LEARNED)
+    taxonomy = bundled_taxonomy()
     comments = Corpus(load_phrasebook(), "train").comments(6)
-    return collate(
-        list(encode(comments, compiled(taxonomy, tokens), tokens, prompt, "decisions")), [], TOKENIZER.pad_token_id
-    )
+    return collate(list(encode(comments, language_of(TOKENIZER, taxonomy), "decisions")), [], TOKENIZER.pad_token_id)
 
 
 @pytest.fixture(scope="module")

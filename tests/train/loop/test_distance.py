@@ -7,9 +7,7 @@ import torch
 from transformers import TrainerState
 
 from taxonomy.bundled import bundled_taxonomy
-from taxonomy.language.compiled import compiled
-from taxonomy.language.prompt import Prompt, PromptStyle
-from taxonomy.language.tokens import Tokens
+from taxonomy.language.language import language_of
 from tests.support.tokenizers import tokenizer_of_kind
 from train.corpus.generator import Corpus, load_phrasebook
 from train.data.batches import collate
@@ -23,13 +21,12 @@ from train.recipe import Architecture
 @pytest.fixture(scope="module")
 def watched() -> BaseDistance:
     tokenizer = tokenizer_of_kind("bundled")
-    tokens, taxonomy = Tokens(tokenizer), bundled_taxonomy()
-    prompt = Prompt(tokenizer, tokens, taxonomy, PromptStyle.LEARNED)
+    taxonomy = bundled_taxonomy()
     comments = Corpus(load_phrasebook(), "train").comments(3)
-    rows = list(encode(comments, compiled(taxonomy, tokens), tokens, prompt, "constrained"))
+    rows = list(encode(comments, language_of(tokenizer, taxonomy), "constrained"))
     shape = Architecture(vocabulary=len(tokenizer), hidden=64, layers=1, intermediate=64, context=4096)
     model = fresh_model(shape, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id, seed=0).train()
-    return BaseDistance(model, collate(rows, [], tokens.eos), steps=2 * POINTS)
+    return BaseDistance(model, collate(rows, [], tokenizer.eos_token_id), steps=2 * POINTS)
 
 
 def test_it_is_none_before_the_first_step_and_grows_with_the_way_from_the_base(watched: BaseDistance) -> None:

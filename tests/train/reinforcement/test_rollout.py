@@ -15,17 +15,15 @@ from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.comments import LabelledComment, labelled
 from taxonomy.language.answer import read
-from taxonomy.language.compiled import compiled
-from taxonomy.language.prompt import Prompt, PromptStyle
-from taxonomy.language.tokens import Tokens
+from taxonomy.language.language import language_of
 from train.corpus.generator import Corpus, load_phrasebook
 from train.reinforcement.reward import reward
 from train.reinforcement.rollout import PromptedComment, decisions_of, prompted, sampled
 
 TAXONOMY = bundled_taxonomy()
 TOKENIZER = AutoTokenizer.from_pretrained(BUNDLED_CHECKPOINT)
-TOKENS = Tokens(TOKENIZER)
-AUTOMATON = compiled(TAXONOMY, TOKENS)
+LANGUAGE = language_of(TOKENIZER, TAXONOMY)
+AUTOMATON = LANGUAGE.automaton
 COMMENTS = list(Corpus(load_phrasebook(), "train").comments(6))
 
 
@@ -36,8 +34,7 @@ def model() -> Any:
 
 @pytest.fixture(scope="module")
 def asked() -> list[PromptedComment]:
-    prompt = Prompt(TOKENIZER, TOKENS, TAXONOMY, PromptStyle.LEARNED)
-    return [prompted(comment, TOKENS, prompt) for comment in COMMENTS]
+    return [prompted(comment, LANGUAGE) for comment in COMMENTS]
 
 
 def test_every_sampled_answer_is_one_of_the_language(model: Any, asked: list[PromptedComment]) -> None:
@@ -48,7 +45,7 @@ def test_every_sampled_answer_is_one_of_the_language(model: Any, asked: list[Pro
         assert written.comment == one.gold.comment
         said = [(s.start, s.end, s.path, s.emotion) for s in sample.prediction.segments]
         assert said == [(s.start, s.end, s.path, s.emotion) for s in written.segments]
-        assert sample.tokens[-1] == TOKENS.eos
+        assert sample.tokens[-1] == LANGUAGE.tokens.eos
         traced = list(decisions_of(one, sample.tokens, AUTOMATON))
         assert all(sample.tokens[at] in allowed and len(allowed) > 1 for at, allowed in traced)
 

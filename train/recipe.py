@@ -215,13 +215,11 @@ class Recipe(_RecipePart):
 
     corpus: a number of comments of the bundled corpus's generator, or labelled comments of your own.
     even: the generator's share of leaves drawn evenly, so that rare ones are learned too (0: as in the corpus).
-    exposures: how often each comment is seen; 0: never, then `tokens` says how much replay there is, unless the run is
-    one of `cpt` alone.
+    exposures: how often each comment is seen; 0: never, then `tokens` says how much replay, unless `cpt` stands alone.
     cpt: plain text to learn before all else. adapter: what is learned in place of the whole base.
     word_vectors: begin with embeddings in which words and labels that go together lie together.
     loss: `constrained` (softmax over the tokens that the service allows, at decisions), `decisions`
-    (cross-entropy over the whole vocabulary, at decisions) or `completion` (on every token of the answer).
-    form: of the answers (docs/recipes.md).
+    (cross-entropy over the whole vocabulary, at decisions) or `completion` (on every token of the answer). form: theirs.
     base: a Hugging Face directory, a GGUF file or a hub id to go on from. continue_from: a checkpoint's directory to go
     on from; its architecture and tokenizer stay. Neither: a fresh model of the `architecture`.
     replay_kl: weight of the divergence from the base at replay's tokens, beside their cross-entropy.

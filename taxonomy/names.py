@@ -95,7 +95,7 @@ def fault_of_name(name: str) -> str | None:
 
 def is_blank(text: str) -> bool:
     """Whether a person sees nothing there."""
-    return not _SPACES.sub("", without_unseen(text))
+    return not text or not ("!" <= text[0] <= "~" or _SPACES.sub("", without_unseen(text)))
 
 
 def without_unseen(text: str) -> str:

@@ -86,6 +86,10 @@ def _texts(row: Row) -> Iterable[tuple[str, str]]:
 
 def _faults_of(name: str, text: str) -> Iterable[tuple[str, str]]:
     """What is wrong and what to do, a pair each."""
+    limit = _limit(name)
+    if len(text) > limit:
+        yield f"{name} has {len(text):,} characters", f"use at most {limit:,}"
+        return
     if is_blank(text):
         yield (
             (f"{name} is empty", "name it")
@@ -99,9 +103,10 @@ def _faults_of(name: str, text: str) -> Iterable[tuple[str, str]]:
         yield f"{name} {_short(text)} begins or ends with a space", "trim it"
     if name == "synonym" and "|" in text:
         yield f"{name} {_short(text)} holds '|'", "reword it"
-    limit = MAX_LABEL if name in LEVELS else MAX_TEXT
-    if len(text) > limit:
-        yield f"{name} has {len(text)} characters", f"use at most {limit}"
+
+
+def _limit(name: str) -> int:
+    return MAX_LABEL if name in LEVELS else MAX_TEXT
 
 
 def _short(text: str) -> str:
@@ -129,6 +134,8 @@ def _label_faults(rows: Sequence[Row]) -> list[Fault]:
             path = row.path[:depth]
             if path not in seen:
                 seen.add(path)
+                if len(path[-1]) > MAX_LABEL:
+                    continue
                 keys = [(path[:-1], way, look) for way, look in enumerate(looks(path[-1]))]
                 if fault := _alike(path[-1], "its sibling", row.where, keys, alike):
                     faults.append(fault)
@@ -143,7 +150,7 @@ def _unit_faults(rows: Sequence[Row]) -> list[Fault]:
         seen = {""}
         for row in rows:
             text = getattr(row, field)
-            if text not in seen:
+            if text not in seen and len(text) <= MAX_TEXT:
                 seen.add(text)
                 keys: list[_Look] = [((), way, look) for way, look in enumerate(looks(text))]
                 if fault := _alike(text, f"the {field}", row.where, keys, alike):

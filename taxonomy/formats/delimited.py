@@ -14,7 +14,7 @@ from taxonomy.errors import Fault, TaxonomyInvalid
 from taxonomy.formats.cells import Line, Table
 from taxonomy.formats.loaded import Loaded
 from taxonomy.formats.tables import DELIMITERS, Columns, known_columns, named_delimiter, taxonomy_of_table
-from taxonomy.formats.text import read_text
+from taxonomy.formats.text import MAX_NODES, read_text
 from taxonomy.names import is_blank
 
 _MAX_LINES: Final = 1_048_576
@@ -27,11 +27,14 @@ _SEP: Final = re.compile(r'"?sep=([^\w\s"]|\t)"?[,;\t ]*(?:\r\n|\r|\n|$)', re.IG
 
 def read_delimited(file: Path) -> Loaded:
     """Raises TaxonomyInvalid with every fault and its line."""
-    return taxonomy_of_table(delimited_table(file, known_columns))
+    return taxonomy_of_table(delimited_table(file, known_columns, MAX_NODES + _HEAD))
 
 
-def delimited_table(file: Path, columns: Columns) -> Table:
-    """`,`, `;` or tab, whichever divides a header of most columns. Raises TaxonomyInvalid, OSError."""
+def delimited_table(file: Path, columns: Columns, most: int | None = None) -> Table:
+    """`,`, `;` or tab, whichever divides a header of most columns. most: rows that are read, and one more.
+
+    Raises TaxonomyInvalid, OSError.
+    """
     text, encoding = read_text(file)
     text, lines_before, delimiter = _announced(text)
     usual = "\t" if file.suffix.lower() == ".tsv" else ","
@@ -39,12 +42,12 @@ def delimited_table(file: Path, columns: Columns) -> Table:
     read = [f"encoded in {encoding}"] if encoding else []
     if delimiter != usual:
         read.append(f"divided by {named_delimiter(delimiter)}")
-    lines = [
+    lines = (
         Line(number, cells, width=len(row))
         for number, row in _rows(text, delimiter, str(file), lines_before)
         if (cells := {column: cell for column, cell in enumerate(row) if not is_blank(cell)})
-    ]
-    return Table(str(file), lines, delimiter=delimiter, read=read)
+    )
+    return Table(str(file), list(islice(lines, most and most + 1)), delimiter=delimiter, read=read)
 
 
 def _announced(text: str) -> tuple[str, int, str | None]:

@@ -11,7 +11,7 @@ from taxonomy.formats.text import MAX_NODES
 MAX_DEPTH: Final = 64
 """Brackets in brackets: four levels of labels need ten."""
 _EACH: Final = 16
-"""Nodes of the text for each label: its mapping, four texts, their keys, synonyms."""
+"""Nodes of the text for each label: its mapping, four texts, their keys, synonyms, aliases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,12 @@ class Builder:
         self._file = file
         self._open: list[Sequence | Mapping] = []
         self._keys: list[Node | None] = []
-        self._sizes: dict[int, int] = {}
-        self._count = 0
+        self._nodes = 0
+        self._mappings: dict[int, int] = {}
+        """Of each sequence and mapping, the mappings in it, as often as they stand there: a label is a mapping."""
 
     def scalar(self, node: Scalar) -> None:
-        self._add(node, 1)
+        self._add(node, 0, node.line)
 
     def begin(self, node: Sequence | Mapping) -> None:
         """Raises TaxonomyInvalid where it is nested too deeply."""
@@ -61,35 +62,32 @@ class Builder:
             self._refuse(node.line, f"nested over {MAX_DEPTH} levels deep", "a taxonomy has four levels of labels")
         self._open.append(node)
         self._keys.append(None)
-        self._sizes[id(node)] = 1
+        self._mappings[id(node)] = int(isinstance(node, Mapping))
 
-    def end(self) -> Node:
-        """The node that ends here."""
+    def end(self) -> None:
         node = self._open.pop()
         self._keys.pop()
-        self._add(node, self._sizes[id(node)])
-        return node
+        self._add(node, self._mappings[id(node)], node.line)
 
     def alias(self, node: Node, line: int) -> None:
         """A node that stands in a second place. Raises TaxonomyInvalid where it is a part of itself."""
         if any(node is each for each in self._open):
             self._refuse(line, "an alias that leads into itself", "write the nodes out")
-        self._add(node, self._sizes.get(id(node), 1), line)
+        self._add(node, self._mappings.get(id(node), 0), line)
 
-    def _add(self, node: Node, size: int, line: int | None = None) -> None:
-        """size: of all below it, as often as it stands there."""
-        self._count = max(self._count + 1, size)
-        if self._count > MAX_NODES * _EACH:
-            where = node.line if line is None else line
-            self._refuse(where, f"over {MAX_NODES:,} labels", "check that it is the right file, and its aliases")
-        if not self._open:
+    def _add(self, node: Node, mappings: int, line: int) -> None:
+        self._nodes += 1
+        holder = self._open[-1] if self._open else None
+        if holder is not None:
+            self._mappings[id(holder)] += mappings
+            mappings = self._mappings[id(holder)]
+        if self._nodes > MAX_NODES * _EACH or mappings > MAX_NODES:
+            self._refuse(line, f"over {MAX_NODES:,} labels", "check that it is the right file, and its aliases")
+        if holder is None:
             self.root = node
-            return
-        holder, key = self._open[-1], self._keys[-1]
-        self._sizes[id(holder)] += size
-        if isinstance(holder, Sequence):
+        elif isinstance(holder, Sequence):
             holder.items.append(node)
-        elif key is None:
+        elif (key := self._keys[-1]) is None:
             self._keys[-1] = node
         else:
             holder.pairs.append((key, node))

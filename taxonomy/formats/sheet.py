@@ -17,6 +17,7 @@ from taxonomy.names import is_blank
 
 _REFERENCE: Final = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7})")
 _TEXT_CELL: Final = "format the cell as text"
+_EMPTY: Final = 4
 _SHOWN_WHOLE: Final = 10**11
 """From here on a cell shows an integer as a power of ten."""
 
@@ -79,9 +80,10 @@ class _Cells:
     hidden_columns: list[tuple[str, str]] = field(default_factory=list)
     _row: int = 0
     _row_hidden: bool = False
-    _column: int = -1
-    _kind: str = "n"
-    _style: int = 0
+    _rows: int = 0
+    _reference: str = ""
+    _after: int = 0
+    _attributes: Mapping[str, str] = field(default_factory=dict)
     _value: list[str] | None = None
     _formula: list[str] | None = None
     _into: list[str] | None = None
@@ -91,14 +93,11 @@ class _Cells:
         match tag:
             case "c":
                 self._begin_cell(attributes)
-            case "v":
-                self._into = self._value = []
             case "f":
                 self._into = self._formula = []
-            case "t":
-                if not self._aside:
-                    self._value = self._value if self._value is not None else []
-                    self._into = self._value
+            case "v" | "t" if not self._aside:
+                self._value = [] if self._value is None else self._value
+                self._into = self._value
             case "rPh":
                 self._aside += 1
             case "row":
@@ -125,44 +124,56 @@ class _Cells:
         given = attributes.get("r", str(self._row + 1))
         if not (given.isascii() and given.isdigit() and len(given) <= 7 and int(given)):  # noqa: PLR2004 (digits)
             self._refuse("", f"a row has the number {given!r}")
-        self._row, self._column = int(given), -1
+        self._row, self._reference, self._after = int(given), "", 0
         self._row_hidden = attributes.get("hidden") in {"1", "true"}
+        self._rows += 1
+        if self._rows > _EMPTY * MAX_NODES:
+            what = f"over {_EMPTY * MAX_NODES:,} rows, formatted and empty ones among them"
+            self._refuse(f"A{self._row}", what, "delete those that are empty")
 
     def _begin_cell(self, attributes: Mapping[str, str]) -> None:
-        self._kind, self._value, self._formula = attributes.get("t", "n"), None, None
-        style = attributes.get("s", "0")
-        self._style = int(style) if style.isascii() and style.isdigit() and len(style) < 9 else -1  # noqa: PLR2004 (digits)
-        self._column += 1
-        if reference := attributes.get("r"):
-            place = _place(reference)
-            if place is None or place.row != self._row:
-                self._refuse(reference, f"the cell {reference!r} stands in row {self._row}")
-            self._column = place.column
+        self._attributes, self._value, self._formula = attributes, None, None
+        if "r" in attributes:
+            self._reference, self._after = attributes["r"], 0
+        else:
+            self._after += 1
 
     def _end_cell(self) -> None:
-        cell = self._content()
+        # Millions of cells may be formatted and empty: of those nothing else is looked at.
+        if self._value is None and self._formula is None:
+            return
+        cell = self._content(self._attributes.get("t", "n"))
         if isinstance(cell, str) and is_blank(cell):
             return
-        row = self.rows.setdefault(self._row, {})
-        if self._column in row:
+        row, column = self.rows.setdefault(self._row, {}), self._column()
+        if column in row:
             self._refuse(self._shown(), "the cell stands twice in the file")
-        row[self._column] = cell
+        row[column] = cell
         if len(self.rows) > MAX_NODES + 50:
             self._refuse(self._shown(), f"over {MAX_NODES:,} rows", "check that it is the right file")
 
-    def _content(self) -> Cell:
+    def _column(self) -> int:
+        """Of the cell: as it says, or so many after the last that says it."""
+        if not self._reference:
+            return self._after - 1
+        place = _place(self._reference)
+        if place is None or place.row != self._row:
+            self._refuse(self._reference, f"the cell {self._reference!r} stands in row {self._row}")
+        return place.column + self._after
+
+    def _content(self, kind: str) -> Cell:
         value = None if self._value is None else "".join(self._value)
-        if self._formula is not None and (value is None or (value == "" and self._kind != "str")):
+        if self._formula is not None and (value is None or (value == "" and kind != "str")):
             what = f"the formula {'=' + ''.join(self._formula)!r} without a stored value"
             return NoText(what, "open and save the workbook in a spreadsheet, or write the value itself")
         if value is None or value == "":
             return ""
-        if self._kind in {"str", "inlineStr"}:
+        if kind in {"str", "inlineStr"}:
             return unescaped(value)
-        if self._kind in {"s", "n"}:
-            return self._shared(value) if self._kind == "s" else self._number(value)
-        shown = {"b": "FALSE" if value == "0" else "TRUE", "d": f"the date {value}"}.get(self._kind, repr(value))
-        if self._kind == "e":
+        if kind in {"s", "n"}:
+            return self._shared(value) if kind == "s" else self._number(value)
+        shown = {"b": "FALSE" if value == "0" else "TRUE", "d": f"the date {value}"}.get(kind, repr(value))
+        if kind == "e":
             return NoText(f"the error {value}", "mend or empty the cell")
         return NoText(f"not text but {shown}", _TEXT_CELL)
 
@@ -178,10 +189,15 @@ class _Cells:
             number = Decimal(value)
         except InvalidOperation:
             return NoText(f"not text but {value!r}", _TEXT_CELL)
-        is_plain = not self.book.plain or (0 <= self._style < len(self.book.plain) and self.book.plain[self._style])
+        is_plain = not self.book.plain or self._is_plain()
         if is_plain and number.is_finite() and abs(number) < _SHOWN_WHOLE and number == int(number):
             return str(int(number))
         return NoText(f"not text but {value}" + ", shown as another number or a date" * (not is_plain), _TEXT_CELL)
+
+    def _is_plain(self) -> bool:
+        style = self._attributes.get("s", "0")
+        number = int(style) if style.isascii() and style.isdigit() and len(style) < 9 else len(self.book.plain)  # noqa: PLR2004 (digits)
+        return number < len(self.book.plain) and self.book.plain[number]
 
     def _merge(self, reference: str) -> None:
         first, last = (_place(end) for end in (*reference.split(":", 1), "")[:2])
@@ -225,7 +241,7 @@ class _Cells:
         return said
 
     def _shown(self) -> str:
-        return f"{column_letters(self._column)}{self._row}"
+        return f"{column_letters(self._column())}{self._row}"
 
     def _refuse(self, cell: str, what: str, remedy: str = "save the workbook anew in a spreadsheet") -> NoReturn:
         where = f"{self.book.file}:{self.name}" + f"!{cell}" * bool(cell)

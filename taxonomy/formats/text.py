@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from taxonomy.errors import Fault, TaxonomyInvalid
 
 MAX_BYTES: Final = 32 * 1024 * 1024
-"""Of a taxonomy file: 100,000 nodes of 300 bytes each stay under it."""
-MAX_NODES: Final = 100_000
+"""Of a taxonomy file: 50,000 nodes of 600 bytes each stay under it."""
+MAX_NODES: Final = 50_000
 """Labels or rows that a taxonomy file may hold: no prompt and no grammar takes more."""
 # UTF-32's mark begins with UTF-16's.
 _MARKS: Final = (

@@ -33,8 +33,8 @@ _MARK: Final = re.compile(r"N\d+x")
 _WORDS: Final = ("Late", "Parcel", "Übel", "夜", "Отказ", "refund", "it's", "a & b")
 _TOKENS: Final = (
     '"', "'", ",", ";", "\t", "\n", "\r\n", "\r", " ", "\u00a0", "\u200b", "\ufeff", "\x00", "\\", "{", "}", "[", "]",
-    ":", "- ", "#", "&a ", "*a", "|", ">", "!!python/name:os ", "<", "</c>", "&amp;", "&x;", "<!DOCTYPE a>", "0", "1e400",
-    "NaN", "\\ud800", "L1", "name", "children", "=", "<f>A1</f>", "sep=;", "---\n", "\x1a", "é", "😀",
+    ":", "- ", "#", "&a ", "*a", "|", ">", "!!python/name:os ", "<", "</c>", "&amp;", "&x;", "<!DOCTYPE a>", "0",
+    "1e400", "NaN", "\\ud800", "L1", "name", "children", "=", "<f>A1</f>", "sep=;", "---\n", "\x1a", "é", "😀",
 )  # fmt: skip
 
 
@@ -153,8 +153,8 @@ def _mark_of(labels: list[str]) -> list[str]:
 def _naive_table(delimiter: str) -> Callable[[bytes], list[str]]:
     def marks(data: bytes) -> list[str]:
         lines = data.decode("utf-8-sig", "replace").replace("\r", "\n").split("\n")
-        at = next((at for at, line in enumerate(lines) if "L1" in line), 0)
-        depth = len(re.findall(r"\bL[1-4]\b", lines[at]))
+        at = next((at for at, line in enumerate(lines) if re.search(r"\bL\s*1\b", line)), 0)
+        depth = len(re.findall(r"\bL\s*[1-4]\b", lines[at]))
         return [mark for line in lines[at + 1 :] for mark in _mark_of(line.split(delimiter)[:depth])]
 
     return marks

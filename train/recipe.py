@@ -219,7 +219,7 @@ class Recipe(_RecipePart):
     cpt: plain text to learn before all else. adapter: what is learned in place of the whole base.
     word_vectors: begin with embeddings in which words and labels that go together lie together.
     loss: `constrained` (softmax over the tokens that the service allows, at decisions), `decisions`
-    (cross-entropy over the whole vocabulary, at decisions) or `completion` (on every token of the answer). form: theirs.
+    (cross-entropy over the whole vocabulary, at decisions) or `completion` (every token of the answer). form: theirs.
     base: a Hugging Face directory, a GGUF file or a hub id to go on from. continue_from: a checkpoint's directory to go
     on from; its architecture and tokenizer stay. Neither: a fresh model of the `architecture`.
     replay_kl: weight of the divergence from the base at replay's tokens, beside their cross-entropy.

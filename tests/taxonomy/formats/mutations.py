@@ -21,8 +21,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import openpyxl
-
 from taxonomy.errors import CallWrong, TaxonomyInvalid
 from taxonomy.formats.registry import load_taxonomy, save_taxonomy
 from taxonomy.tree import Leaf, Note, Taxonomy, taxonomy_of
@@ -30,6 +28,7 @@ from taxonomy.tree import Leaf, Note, Taxonomy, taxonomy_of
 FORMATS: Final = (".csv", ".tsv", ".xlsx", ".yaml", ".json")
 MOST_SECONDS: Final = 2.0
 _MARK: Final = re.compile(r"N\d+x")
+_MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _WORDS: Final = ("Late", "Parcel", "Übel", "夜", "Отказ", "refund", "it's", "a & b")
 _TOKENS: Final = (
     '"', "'", ",", ";", "\t", "\n", "\r\n", "\r", " ", "\u00a0", "\u200b", "\ufeff", "\x00", "\\", "{", "}", "[", "]",
@@ -76,9 +75,29 @@ def written(taxonomy: Taxonomy, ending: str, rng: random.Random, folder: Path) -
     """A good file; workbooks with shared texts as well as without."""
     file = folder / f"good{ending}"
     save_taxonomy(taxonomy, file)
-    if ending == ".xlsx" and rng.random() < 0.5:
-        openpyxl.load_workbook(file).save(file)
-    return file.read_bytes()
+    data = file.read_bytes()
+    return with_shared_texts(data) if ending == ".xlsx" and rng.random() < 0.5 else data
+
+
+def with_shared_texts(workbook: bytes) -> bytes:
+    """The same workbook as spreadsheets write it: cells refer to texts by number (openpyxl writes them out)."""
+    texts: list[str] = []
+
+    def shared(found: re.Match[str]) -> str:
+        texts.append(found[2])
+        return f'<c {found[1]}t="s"><v>{len(texts) - 1}</v></c>'
+
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(workbook)) as parts, zipfile.ZipFile(out, "w") as new:
+        for name in parts.namelist():
+            text = parts.read(name).decode()
+            if name == "xl/worksheets/sheet1.xml":
+                text = re.sub(r'<c ([^>]*)t="inlineStr"><is>(.*?)</is></c>', shared, text)
+            if name != "xl/sharedStrings.xml":
+                new.writestr(name, text)
+        items = "".join(f"<si>{text}</si>" for text in texts)
+        new.writestr("xl/sharedStrings.xml", f'<?xml version="1.0"?><sst xmlns="{_MAIN}">{items}</sst>')
+    return out.getvalue()
 
 
 def mutated(data: bytes, ending: str, rng: random.Random) -> bytes:

@@ -16,7 +16,7 @@ from taxonomy.formats.registry import load_taxonomy, save_taxonomy
 from taxonomy.tree import Leaf, Note, Taxonomy, taxonomy_of
 from tests.support.strategies import taxonomies
 
-ENDINGS = [".yaml", ".json", ".csv", ".xlsx"]
+ENDINGS = [".yaml", ".json", ".csv", ".tsv", ".xlsx"]
 TREE = """\
 nodes:
   - name: Delivery
@@ -58,7 +58,7 @@ def test_a_chain_through_all_formats_ends_in_the_same_bytes(tmp_path: Path) -> N
             load_taxonomy(tmp_path / f"{index}{'.yaml' if not index else ENDINGS[index - 1]}"),
             tmp_path / f"{index + 1}{ending}",
         )
-    assert (tmp_path / "5.yaml").read_bytes() == first.read_bytes()
+    assert (tmp_path / f"{len(ENDINGS) + 1}.yaml").read_bytes() == first.read_bytes()
 
 
 def test_team_and_workflow_are_inherited_and_overridden(tmp_path: Path) -> None:

@@ -29,6 +29,13 @@ SHAPE = {"vocabulary": 600, "hidden": 64, "layers": 1, "intermediate": 64, "cont
 CHOSEN = ["completion", "constrained, replay"]
 
 
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An experiment tells its processes by variables how many threads to take; no later test is to take as many."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An experiment whose files and base are there already, and small."""

@@ -187,7 +187,7 @@ def _naive_workbook(data: bytes) -> list[str]:
     marks = []
     for row in re.findall(r"<row\b[^>]*>(.*?)</row>", sheet, re.DOTALL):
         labels = ["", "", "", ""]
-        for column, attributes, content in re.findall(r'<c r="([A-D])\d+"([^>/]*)>(.*?)</c>', row, re.DOTALL):
+        for column, attributes, content in re.findall(r'<c\s+r="([A-D])\d+"([^>/]*)>(.*?)</c>', row, re.DOTALL):
             text = re.sub(r"<[^>]*>", "", content)
             is_shared = 't="s"' in attributes and text.isdigit() and int(text) < len(texts)
             labels[ord(column) - ord("A")] = re.sub(r"<[^>]*>", "", texts[int(text)]) if is_shared else text

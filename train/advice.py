@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import torch
 
-from train.recipe import Adapter, DataPart, Optimisation, Precision, Texts, TrainingPart
+from train.recipe_parts import Adapter, DataPart, Optimisation, Precision, Texts, TrainingPart
 
 FRESH_LEARNING_RATE: Final = 1.5e-3
 

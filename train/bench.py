@@ -29,7 +29,8 @@ from train.loop.session import Say, Session
 from train.loop.stops import Stops
 from train.models import starting_model
 from train.prepare import prepare
-from train.recipe import DataPart, Loss, Optimisation, Recipe, StartPart
+from train.recipe import Recipe
+from train.recipe_parts import DataPart, Loss, Optimisation, StartPart
 
 with warnings.catch_warnings():
     # TRL's client for vLLM, which is not used here, says at import which vLLM it knows.
@@ -151,7 +152,7 @@ def _workload(data: DataPart, start: StartPart, steps: int, folder: Path, say: S
         raise CallWrong(f"the recipe has {len(whole)} whole steps, the bench takes {steps}")
     mixture = Mixture(prepared.mixture.comments, whole, (), ())
     rows = [[mixture.comments[int(i)] for i in mixture.step(number).comments] for number in range(steps)]
-    model = starting_model(start, data.form, prepared.tokenizer, prepared.comments, say)
+    model = starting_model(start, prepared.tokenizer, prepared.comments, say)
     return Workload(model, prepared.tokenizer, mixture, rows, data.batch, data.loss)
 
 

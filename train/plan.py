@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,7 +21,7 @@ from train.loop.adapters import adapted, trained
 from train.loop.session import Say
 from train.loop.sft import fresh_model
 from train.prepare import prepare
-from train.recipe import Choosing, DataPart, Optimisation, Precision, StartPart, Texts, TrainingPart
+from train.recipe_parts import Choosing, DataPart, Optimisation, Precision, StartPart, Texts, TrainingPart
 
 BYTES_A_WEIGHT: Final = 4
 """Float32."""
@@ -115,7 +116,7 @@ def plan(data: DataPart, start: StartPart, training: TrainingPart, say: Say) -> 
     """Everything is encoded, exactly as for the run; only the weights are left out. Raises what `prepare` raises."""
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(data, start, Path(folder), say)
-        shape = _shape(start, training, len(prepared.tokenizer))
+        shape = _shape(start, training, len(prepared.tokenizer), prepared.own_tokens)
         optimisation = settled(training, shape.parameters)
         mixtures = [prepared.cpt] if prepared.cpt else []
         mixtures += [] if training.is_cpt_alone else [prepared.mixture]
@@ -175,15 +176,17 @@ def _choice(choosing: Choosing | None, validation: Validation | None, steps: int
     return ChoicePlan(**validation.record().model_dump(), candidates=names)
 
 
-def _shape(start: StartPart, training: TrainingPart, vocabulary: int) -> ModelShape:
+def _shape(start: StartPart, training: TrainingPart, vocabulary: int, own: Sequence[int]) -> ModelShape:
     """From the configuration alone."""
     with torch.device("meta"):
         if start.weights:
             model = AutoModelForCausalLM.from_config(base_config(start.weights))
+            if start.form.has_own_tokens and own:
+                model.resize_token_embeddings(max(model.config.vocab_size, max(own) + 1), mean_resizing=False)
         else:
             model = fresh_model(start.architecture, vocabulary, pad=0, eos=0, seed=0)
         parameters, config = model.num_parameters(), model.config
-        learned = trained(adapted(model, training.adapter, training.seed) if training.adapter else model)
+        learned = trained(adapted(model, training.adapter, training.seed, own) if training.adapter else model)
     return ModelShape(parameters, learned, config.num_hidden_layers, config.hidden_size, config.vocab_size)
 
 

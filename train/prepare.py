@@ -12,13 +12,14 @@ from eval.general.suite import Question
 from taxonomy.checkpoint.manifest import check_pair, read_manifest, verify
 from taxonomy.comments import LabelledComment
 from taxonomy.errors import CheckpointInvalid, DataInvalid
+from taxonomy.formats.registry import load_taxonomy
 from taxonomy.labels import LabelPath
 from taxonomy.language import numbered
 from taxonomy.language.answer import written
 from taxonomy.language.chunks import chunks
 from taxonomy.language.forms import Form, label_texts
 from taxonomy.language.language import Language, language_of
-from taxonomy.language.own_tokens import give_own_tokens
+from taxonomy.language.own_tokens import give_own_tokens, own_tokens
 from taxonomy.language.prompt import Prompt
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
@@ -34,7 +35,7 @@ from train.data.sources import StoredSource, StoredTexts, replayed_chats, stored
 from train.data.store import stored
 from train.data.texts import Text, read_texts
 from train.loop.session import Say
-from train.recipe import DataPart, Replay, StartPart
+from train.recipe_parts import DataPart, Replay, StartPart
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,14 @@ class Prepared:
 
     cpt: the texts, where the recipe has some, as rows of a mixture of their own.
     validation: what candidates are scored on, where the recipe chooses among some.
+    own_tokens: of the answers' form alone.
     context: the longest row that the model takes. reports: what was found in files, by source. skipped: rows left out.
     """
 
     comments: Comments
     tokenizer: PreTrainedTokenizerFast
     language: Language
+    own_tokens: tuple[int, ...]
     mixture: Mixture
     cpt: Mixture | None
     validation: Validation | None
@@ -95,6 +98,7 @@ def prepare(data: DataPart, start: StartPart, folder: Path, say: Say) -> Prepare
         comments=comments,
         tokenizer=tokenizer,
         language=language,
+        own_tokens=_own_tokens(data.form, comments.taxonomy, tokens),
         mixture=mixed,
         cpt=texts and texts.mixture,
         validation=scored_on,
@@ -115,19 +119,24 @@ def _reports(found: Iterable[tuple[str, DataReport | None]]) -> dict[str, DataRe
     return {name: report for name, report in found if report}
 
 
+def _own_tokens(form: Form, taxonomy: Taxonomy, tokens: Tokens) -> tuple[int, ...]:
+    names = own_tokens(taxonomy) if form.has_own_tokens else ()
+    return tuple(token for name in names if (token := tokens.own(name)) is not None)
+
+
 def _origin(start: StartPart, taxonomy: Taxonomy, say: Say) -> str | None:
     """What the manifest calls the base."""
     if start.continue_from is None:
         return start.base
     say(f"going on from {start.continue_from}")
-    return _verified(Path(start.continue_from), taxonomy)
-
-
-def _verified(folder: Path, taxonomy: Taxonomy) -> str:
-    """A published checkpoint's id. Raises CheckpointInvalid."""
-    manifest = read_manifest(folder)
-    verify(folder, manifest)
-    check_pair(manifest, taxonomy)
+    manifest = read_manifest(Path(start.continue_from))
+    verify(Path(start.continue_from), manifest)
+    check_pair(manifest, load_taxonomy(start.trained_on) if start.trained_on else taxonomy)
+    if manifest.form is not start.form:
+        raise CheckpointInvalid(
+            f"{start.continue_from} answers in the form {manifest.form}, the recipe asks for {start.form}; give "
+            f"`form: {manifest.form}`"
+        )
     return manifest.version
 
 

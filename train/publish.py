@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from train.data.customers import Comments, Generated
 from train.data.mixture import Mixture
 from train.loop.adapters import FOLDER, keep_adapter, merged
 from train.loop.session import Session, writing
+from train.models import starting_model
 from train.prepare import Prepared
-from train.recipe import Choosing, Recipe
+from train.recipe import Recipe
+from train.recipe_parts import Choosing
 from train.report.choice import ChoiceRecord
 from train.stages import FineTuned
 
@@ -32,7 +35,7 @@ def published(recipe: Recipe, prepared: Prepared, tuned: FineTuned, out: Path, s
         training["adapter"] = keep_adapter(tuned.model, session.folder)
     model = merged(tuned.model)
     if recipe.choose:
-        choice = _chosen(recipe.choose, model, prepared, dtype, session)
+        choice = _chosen(recipe, recipe.choose, model, prepared, session)
         training |= {"choice": choice.model_dump(mode="json")} if choice else {}
 
     def save(folder: Path) -> None:
@@ -61,7 +64,7 @@ def published(recipe: Recipe, prepared: Prepared, tuned: FineTuned, out: Path, s
 
 
 def _chosen(
-    choosing: Choosing, model: PreTrainedModel, prepared: Prepared, dtype: torch.dtype, session: Session
+    recipe: Recipe, choosing: Choosing, model: PreTrainedModel, prepared: Prepared, session: Session
 ) -> ChoiceRecord | None:
     """Leave the best candidate's weights in the model; nothing where there is nothing to score them on."""
     if prepared.validation is None:
@@ -70,8 +73,10 @@ def _chosen(
         choosing,
         scorer_of(model, prepared.tokenizer, prepared.language, prepared.validation),
         steps=len(prepared.mixture),
-        base=prepared.base,
-        dtype=dtype,
+        begun=partial(starting_model, recipe.start, prepared.tokenizer, prepared.comments, session.say)
+        if recipe.start.weights
+        else None,
+        dtype=getattr(torch, recipe.dtype),
         folder=session.folder,
         say=session.say,
     )

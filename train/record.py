@@ -13,7 +13,7 @@ import torch
 
 from taxonomy.errors import CallWrong
 from taxonomy.files import write_text
-from train.recipe import Precision
+from train.recipe_parts import Precision
 
 RECORD: Final = "run.json"
 _MISSING: Final = "nothing"

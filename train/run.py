@@ -21,7 +21,8 @@ from train.loop.stops import Stops
 from train.models import starting_model
 from train.prepare import Prepared, prepare
 from train.publish import published
-from train.recipe import AnyRecipe, Average, Choosing, DataPart, Recipe, Reinforcement, StartPart, TrainingPart
+from train.recipe import AnyRecipe, Average, Recipe, Reinforcement
+from train.recipe_parts import Choosing, DataPart, StartPart, TrainingPart
 from train.record import RunRecord, check_same, differences, hash_of_weights, hashes_of_rows, keep
 from train.report.run_report import REPORT, write_report
 from train.stages import fine_tuned
@@ -84,7 +85,7 @@ def _fine_tuned(recipe: Recipe, out: Path, session: Session, callbacks: Sequence
     rows = session.folder / "rows"
     try:
         prepared = run_on_main_process(lambda: _prepared(recipe.data, recipe.start, rows, session))
-        model = starting_model(recipe.start, recipe.form, prepared.tokenizer, prepared.comments, session.say)
+        model = starting_model(recipe.start, prepared.tokenizer, prepared.comments, session.say)
         run_on_main_process(lambda: _identify(session, _record(recipe, rows, model)))
         for warning in warnings(recipe.training, recipe.data, model.num_parameters()):
             session.say(f"mind: {warning}")

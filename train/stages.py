@@ -17,7 +17,7 @@ from train.loop.fit import fit
 from train.loop.session import Session
 from train.loop.sft import Anchor
 from train.prepare import Prepared
-from train.recipe import Optimisation, Precision, TrainingPart
+from train.recipe_parts import Optimisation, Precision, TrainingPart
 
 CPT: Final = "cpt"
 MAIN: Final = "main"
@@ -64,7 +64,7 @@ def fine_tuned(
     parameters = model.num_parameters()
     optimisation = settled(training, parameters)
     anchor = Anchor(model, training.replay_kl) if training.replay_kl else None
-    model = adapted(model, training.adapter, training.seed) if training.adapter else model
+    model = adapted(model, training.adapter, training.seed, prepared.own_tokens) if training.adapter else model
     session.say(f"training {trained(model) / 1e6:.2f} of {parameters / 1e6:.1f} M parameters; kept in {session.folder}")
     figures: dict[str, StageFigures] = {}
     for stage in _stages(training, prepared, optimisation, anchor):

@@ -21,7 +21,8 @@ from train.data.batches import collate
 from train.data.encode import TrainingRow, encode
 from train.data.mixture import batches
 from train.loop.sft import fresh_model, loss_of
-from train.recipe import Architecture, Average, Optimisation, Recipe, load_recipe
+from train.recipe import Average, Recipe, load_recipe
+from train.recipe_parts import Architecture, Optimisation
 from train.run import run
 
 RECIPES = Path("train/recipes")

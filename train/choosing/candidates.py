@@ -19,7 +19,7 @@ from train.choosing.choice import ScoredCandidate, chosen, front
 from train.choosing.validation import Validation
 from train.loop.saved import Tensors, put
 from train.loop.session import Say
-from train.recipe import Choosing
+from train.recipe_parts import Choosing
 from train.report.choice import BaseRecord, CandidateRecord, ChoiceRecord, Estimate
 
 BASE: Final = 0

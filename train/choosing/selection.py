@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -10,14 +11,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallba
 
 from eval.decoding.decoder import Decoder
 from taxonomy.language.language import Language
-from train.base import base_model
 from train.choosing.candidates import BASE, CandidateScorer, choose, saved_steps
 from train.choosing.validation import Validation
 from train.data.mixture import Mixture
 from train.loop.distance import BaseDistance, probe_of
 from train.loop.saved import SavedWeights, Tensors, read_weights, weights_of
 from train.loop.session import Say
-from train.recipe import Choosing
+from train.recipe_parts import Choosing
 from train.report.choice import ChoiceRecord
 
 SAVED: Final = "saved"
@@ -60,20 +60,21 @@ def keep_best(
     scorer: CandidateScorer,
     *,
     steps: int,
-    base: str | None,
+    begun: Callable[[], PreTrainedModel] | None,
     dtype: torch.dtype,
     folder: Path,
     say: Say,
 ) -> ChoiceRecord:
     """Leave in the scorer's model, trained for `steps`, the weights of its best candidate; gives the record of it.
 
-    base: what the run began with, none for a fresh model. dtype: what is published. folder: the run's.
+    begun: the model that the run began with, made again; none where that was a fresh one. dtype: what is published.
+    folder: the run's.
     """
     last = weights_of(scorer.decoder.model)
 
     def weights(step: int) -> Tensors:
-        if base and step == BASE:
-            return weights_of(base_model(base))
+        if begun and step == BASE:
+            return weights_of(begun())
         return last if step == steps else read_weights(folder / SAVED, step)
 
-    return choose(choosing, steps, weights, scorer, dtype, has_base=base is not None, say=say)
+    return choose(choosing, steps, weights, scorer, dtype, has_base=begun is not None, say=say)

@@ -16,7 +16,7 @@ from train.corpus.held_out import is_held_out
 from train.corpus.suite import ASKED, suite
 from train.data.customers import Comments, HashSplit
 from train.data.examine import Examined, examined
-from train.recipe import Choosing
+from train.recipe_parts import Choosing
 from train.report.choice import ValidationRecord
 
 ONE_IN: Final = 10

@@ -71,7 +71,8 @@ def _plan(recipe: AnyRecipe, *, as_json: bool) -> None:
 def _record_fingerprint(recipe: AnyRecipe, folder: Path) -> None:
     from serve.fingerprinting import fingerprinted
     from serve.settings import load_settings
-    from train.recipe import Average, LabelledFiles
+    from train.recipe import Average
+    from train.recipe_parts import LabelledFiles
 
     corpus = None if isinstance(recipe, Average) else recipe.corpus
     taxonomy = Path(corpus.taxonomy) if isinstance(corpus, LabelledFiles) else None

@@ -21,7 +21,7 @@ from train.corpus.noise import words_left_out
 from train.data.check import DataReport, check
 from train.data.duplicates import normal
 from train.data.examine import Examined, examined
-from train.recipe import Choosing, LabelledFiles
+from train.recipe_parts import Choosing, LabelledFiles
 
 LEAST_ONE_IN: Final = 5
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from taxonomy.comments import LabelledComment
 from taxonomy.language.chunks import chunks
 from taxonomy.language.language import Language
-from train.recipe import Loss
+from train.recipe_parts import Loss
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from train.data.encode import TrainingRow
 from train.data.mixture import Mixture, mixture
 from train.data.store import Rows, stored
 from train.data.texts import read_texts, text_rows
-from train.recipe import Replay, Texts
+from train.recipe_parts import Replay, Texts
 
 
 class StoredSource(NamedTuple):

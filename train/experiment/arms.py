@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from taxonomy.language.forms import Form
-from train.recipe import Loss, Recipe, load_recipe
+from train.recipe import Recipe, load_recipe
+from train.recipe_parts import Loss
 
 ARM_RECIPE: Final = Path(__file__).parents[1] / "recipes" / "experiment-arm.yaml"
 BASE: Final = "base"

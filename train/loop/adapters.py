@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -11,7 +12,7 @@ from transformers import PreTrainedModel
 
 from taxonomy.checkpoint.manifest import hashes
 from taxonomy.errors import RecipeInvalid
-from train.recipe import Adapter
+from train.recipe_parts import Adapter
 
 Model: TypeAlias = PreTrainedModel | PeftModel
 """A decoder, as a whole or with an adapter."""
@@ -20,8 +21,10 @@ FOLDER: Final = "adapter"
 """Where a kept adapter stands in a checkpoint's directory."""
 
 
-def adapted(model: PreTrainedModel, adapter: Adapter, seed: int) -> PeftModel:
+def adapted(model: PreTrainedModel, adapter: Adapter, seed: int, rows: Sequence[int] = ()) -> PeftModel:
     """The model with an adapter, which alone is trained from here on; until it is, nothing has changed.
+
+    rows: tokens whose embeddings are trained too, as they are new to the base.
 
     Raises RecipeInvalid where the model has no layer of the names that the recipe targets.
     """
@@ -32,6 +35,7 @@ def adapted(model: PreTrainedModel, adapter: Adapter, seed: int) -> PeftModel:
         lora_dropout=adapter.dropout,
         target_modules=adapter.targets or "all-linear",
         use_dora=adapter.kind == "dora",
+        trainable_token_indices=[*rows] or None,
     )
     torch.manual_seed(seed)
     try:

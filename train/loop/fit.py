@@ -22,7 +22,7 @@ from train.loop.sft import Anchor, loss_of
 from train.loop.steps import STEPS, read_steps
 from train.loop.stops import stopped
 from train.loop.watch import watchers
-from train.recipe import Optimisation, Precision
+from train.recipe_parts import Optimisation, Precision
 
 
 class Fitted(NamedTuple):

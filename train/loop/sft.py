@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from train.corpus.embeddings import Matrix
 from train.data.batches import Batch
-from train.recipe import Architecture
+from train.recipe_parts import Architecture
 
 
 def fresh_model(architecture: Architecture, vocabulary: int, pad: int, eos: int, seed: int) -> Qwen3ForCausalLM:

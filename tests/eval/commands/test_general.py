@@ -17,7 +17,7 @@ from tests.eval.general.questions_folder import write_folder
 from tests.support.tokenizers import tokenizer_of_kind
 from train.corpus.suite import suite
 from train.loop.sft import fresh_model
-from train.recipe import Architecture
+from train.recipe_parts import Architecture
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ from taxonomy.formats.registry import load_taxonomy, read_taxonomy, save_taxonom
 from taxonomy.tree import Leaf, taxonomy_of
 from tests.taxonomy.formats.mutations import with_shared_texts
 
-ROWS = [
+Rows = Sequence[Sequence[str | float | None]]
+ROWS: Rows = [
     ["L1", "L2", "team"],
     ["Heating", "Noise", "repairs"],
     ["Heating", "Leak", "repairs"],
@@ -40,13 +41,11 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "t.xlsx"
 
 
-def save(
-    file: Path, rows: Sequence[Sequence[object]] = ROWS, change: Callable[[Worksheet], None] | None = None
-) -> None:
+def save(file: Path, rows: Rows = ROWS, change: Callable[[Worksheet], None] | None = None) -> None:
     book = openpyxl.Workbook()
     sheet = book.worksheets[0]
     for row in rows:
-        sheet.append(row)
+        sheet.append([*row])
     if change:
         change(sheet)
     book.save(file)
@@ -146,7 +145,7 @@ VALUES = [("A3", "Heating"), ("C3", "repairs")]
         ("#N/A", "L2 is the error #N/A; mend or empty the cell"),
     ],
 )
-def test_what_is_no_text_is_named_with_its_cell(file: Path, cell: object, fault: str) -> None:
+def test_what_is_no_text_is_named_with_its_cell(file: Path, cell: str | float, fault: str) -> None:
     save(file, [*ROWS, ["Other", cell, "office"]])
     assert faults_of(file) == [f"FILE:Sheet!B5: {fault}"]
 
@@ -174,14 +173,14 @@ def test_rows_that_are_hidden_are_read_and_named(file: Path) -> None:
     assert found.read == ("1 hidden row read like the others", "hidden columns read like the others")
 
 
-def several(file: Path, sheets: Mapping[str, Sequence[Sequence[object]]], hidden: Sequence[str] = ()) -> None:
+def several(file: Path, sheets: Mapping[str, Rows], hidden: Sequence[str] = ()) -> None:
     book = openpyxl.Workbook()
     book.remove(book.worksheets[0])
     for name, rows in sheets.items():
         sheet = book.create_sheet(name)
         sheet.sheet_state = "hidden" if name in hidden else "visible"
         for row in rows:
-            sheet.append(row)
+            sheet.append([*row])
     book.save(file)
 
 

@@ -22,7 +22,7 @@ from train.choosing.validation import Validation
 from train.corpus.generator import Corpus, load_phrasebook
 from train.loop.saved import SavedWeights, Tensors, put, read_weights, weights_of
 from train.loop.sft import fresh_model
-from train.recipe import Architecture, Choosing
+from train.recipe_parts import Architecture, Choosing
 from train.report.choice import CandidateRecord, ChoiceRecord, Estimate, ValidationRecord
 
 CHOOSINGS = st.builds(

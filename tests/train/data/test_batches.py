@@ -20,7 +20,7 @@ from train.data.encode import TrainingRow, encode
 from train.data.mixture import ReplaySource, mixture
 from train.data.store import stored
 from train.loop.sft import Anchor, fresh_model, logits_at, loss_of
-from train.recipe import Architecture, Loss
+from train.recipe_parts import Architecture, Loss
 
 TOKENIZER = tokenizer_of_kind("bundled")
 TOKENS = Tokens(TOKENIZER)

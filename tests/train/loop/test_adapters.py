@@ -26,7 +26,8 @@ from train.data.encode import encode
 from train.loop.adapters import adapted, merged, trained
 from train.loop.sft import fresh_model, logits_at
 from train.plan import plan
-from train.recipe import Adapter, Architecture, Recipe
+from train.recipe import Recipe
+from train.recipe_parts import Adapter, Architecture
 from train.run import run
 
 TOKENIZER = tokenizer_of_kind("bundled")

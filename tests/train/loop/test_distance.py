@@ -15,7 +15,7 @@ from train.data.encode import encode
 from train.loop.distance import POINTS, BaseDistance
 from train.loop.sft import fresh_model
 from train.loop.steps import KL
-from train.recipe import Architecture
+from train.recipe_parts import Architecture
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from taxonomy.errors import CallWrong
 from tests.train.test_training import TINY
 from train.advice import settled
 from train.loop.sft import fresh_model
-from train.recipe import Architecture, Precision, Recipe
+from train.recipe import Recipe
+from train.recipe_parts import Architecture, Precision
 from train.record import RunRecord, check_same, hash_of_weights, keep
 from train.run import run
 

@@ -115,7 +115,7 @@ def test_validate_and_stats_speak_json(tmp_path: Path) -> None:
     stats = json.loads(command("taxonomy", "stats", "--json").stdout)
     assert stats["levels"]["L4"] == 1420
     bad = tmp_path / "bad.csv"
-    bad.write_text("L1,L2\na,\nb,c\n,d\n")
+    bad.write_text("L1,L2\n,d\na,b\na,b\n")
     done = command("taxonomy", "validate", str(bad), "--json")
     assert done.returncode == 1
     assert len(json.loads(done.stdout)["faults"]) == 2

@@ -16,7 +16,7 @@ from taxonomy.tree import Leaf, Taxonomy
 class Diff:
     """Leaves by what became of them.
 
-    moved: an old path's new one. merged: a leaf that went, and what was above it, which is a leaf now.
+    moved: an old path's new one. merged: a leaf that went, and the leaf that holds what it held.
     split: a leaf that has leaves below it now, and those. changed: old and new of one path.
     """
 
@@ -47,7 +47,8 @@ def diff(old: Taxonomy, new: Taxonomy) -> Diff:
 
     A leaf has moved where exactly one leaf that went and one that came share a scope, or the last label, or where the
     new one names the old one's last label among its synonyms; levels may differ. The same scope comes before the tree
-    (merged, split), and that before the names. What is not that plain is removed and added.
+    (merged into what was above it and is a leaf now, split), and that before the names. What is left is merged into the
+    one leaf that names its last label among its synonyms. What is not that plain is removed and added.
     """
     went = [leaf for leaf in old.leaves if leaf.path not in new]
     came = [leaf for leaf in new.leaves if leaf.path not in old]
@@ -62,6 +63,8 @@ def diff(old: Taxonomy, new: Taxonomy) -> Diff:
         moved |= _paired(
             [leaf for leaf in went if leaf.path not in gone], [leaf for leaf in came if leaf.path not in there], *signs
         )
+    homeless = [leaf for leaf in went if leaf.path not in moved.keys() | merged.keys() | split.keys()]
+    merged |= _absorbed(homeless, new)
     both = [(leaf, new.leaf(leaf.path)) for leaf in old.leaves if leaf.path in new]
     return Diff(
         added=tuple(leaf.path for leaf in came if leaf.path not in {*moved.values(), *placed}),
@@ -108,10 +111,20 @@ def _paired(went: list[Leaf], came: list[Leaf], key_of_old: Keys, key_of_new: Ke
     return {old: new for old, new in pairs.items() if taken[new] == 1}
 
 
+def _absorbed(went: list[Leaf], new: Taxonomy) -> dict[LabelPath, LabelPath]:
+    named = Counter(leaf.path[-1] for leaf in went)
+    homes: dict[str, list[LabelPath]] = {}
+    for leaf in new.leaves:
+        for synonym in set(leaf.synonyms):
+            homes.setdefault(synonym, []).append(leaf.path)
+    only = {label: paths[0] for label, paths in homes.items() if len(paths) == 1 and named[label] == 1}
+    return {leaf.path: only[leaf.path[-1]] for leaf in went if leaf.path[-1] in only}
+
+
 def migrated(comment: LabelledComment, change: Diff, new: Taxonomy) -> tuple[LabelledComment, list[LabelPath]]:
     """The comment in the new taxonomy's paths, and those of its paths that have no place there (they stay).
 
-    What was merged takes the label above it. What was split has no one place, unless a single leaf is below it now.
+    What was merged takes the leaf that holds it now. What was split has no one place, unless a single leaf is below it.
     """
     spans, lost = [], []
     only = {path: below[0] for path, below in change.split.items() if len(below) == 1}

@@ -28,7 +28,7 @@ from train.choosing.validation import Validation, is_asked, validation
 from train.corpus.tokenizer import learn_tokenizer
 from train.data.chats import Chat, ChatRows
 from train.data.check import DataReport
-from train.data.customers import Comments, comments_of, exposures
+from train.data.customers import Comments, WithScopes, comments_of, exposures
 from train.data.encode import TrainingRow, encode
 from train.data.mixture import Mixture, ReplaySource, mixture
 from train.data.sources import StoredSource, StoredTexts, replayed_chats, stored_replay, stored_texts, within
@@ -66,6 +66,7 @@ def prepare(data: DataPart, start: StartPart, folder: Path, say: Say) -> Prepare
     """Rows are written into `folder`. Raises DataInvalid, CallWrong, CheckpointInvalid, TaxonomyInvalid, OSError."""
     comments, report = comments_of(data.corpus, even=data.even, benchmarks=data.benchmarks, choosing=data.choose)
     scored_on = validation(data.choose, comments, _suite_seed(data)) if data.choose else None
+    comments = WithScopes(comments) if data.scopes else comments
     origin = _origin(start, comments.taxonomy, say)
     tokenizer = _tokenizer(start, comments, data, say)
     if data.form.has_own_tokens:

@@ -34,6 +34,7 @@ class Recipe(RecipePart):
 
     corpus: a number of comments of the bundled corpus's generator, or labelled comments of your own.
     even: the generator's share of leaves drawn evenly, so that rare ones are learned too (0: as in the corpus).
+    scopes: each leaf's scope and synonyms are comments too, seen as often as the others.
     exposures: how often each comment is seen; 0: never, then `tokens` says how much replay, unless `cpt` stands alone.
     cpt: plain text to learn before all else. adapter: what is learned in place of the whole base.
     word_vectors: begin with embeddings in which words and labels that go together lie together.
@@ -51,6 +52,7 @@ class Recipe(RecipePart):
     seed: int = 0
     corpus: Count | LabelledFiles = 14_511
     even: Annotated[float, Field(ge=0, le=1)] = 0.0
+    scopes: bool = False
     exposures: Annotated[float, Field(ge=0)] | None = None
     architecture: Architecture = Architecture()
     base: str | None = None
@@ -92,6 +94,7 @@ class Recipe(RecipePart):
         return DataPart(
             corpus=self.corpus,
             even=self.even,
+            scopes=self.scopes,
             benchmarks=self.benchmarks,
             comments=self.optimisation.comments,
             exposures=self.exposures,

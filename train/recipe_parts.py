@@ -176,6 +176,7 @@ class DataPart:
 
     corpus: int | LabelledFiles
     even: float
+    scopes: bool
     benchmarks: str | None
     comments: int | None
     exposures: float | None

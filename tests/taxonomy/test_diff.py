@@ -54,6 +54,30 @@ def test_what_is_not_plain_is_removed_and_added() -> None:
     assert (len(change.removed), len(change.added)) == (1, 2)
 
 
+def test_a_leaf_is_merged_into_the_one_that_names_it_among_its_synonyms() -> None:
+    new = taxonomy_of(
+        [
+            Leaf(("Delivery", "Late"), "after the day", team="logistics"),
+            Leaf(("Delivery", "Damage"), "anything broken", ("Wet", "Slow"), team="logistics"),
+            Leaf(("App", "Crash"), "it stops", ("Slow",), team="development"),
+        ]
+    )
+    change = diff(OLD, new)
+    assert change.merged == {("Delivery", "Wet"): ("Delivery", "Damage")}
+    assert change.removed == (("App", "Slow"),), "two leaves claim it: nobody can say which is meant"
+    old = labelled("a", [Part("Wet box.", ("Delivery", "Wet"), "negative")])
+    comment, lost = migrated(old, change, new)
+    assert [segment.path for segment in comment.segments] == [("Delivery", "Damage")]
+    assert lost == []
+
+
+def test_two_leaves_of_one_label_are_not_merged_by_it() -> None:
+    old = taxonomy_of([Leaf(("A", "Late")), Leaf(("B", "Late")), Leaf(("C", "On Time"))])
+    change = diff(old, taxonomy_of([Leaf(("C", "On Time"), "", ("Late",))]))
+    assert change.merged == {}
+    assert len(change.removed) == 2
+
+
 SHALLOW = taxonomy_of([Leaf(("Delivery",)), Leaf(("App", "Login", "Code")), Leaf(("App", "Price"), "what it costs")])
 DEEP = taxonomy_of(
     [

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from train.corpus.generator import SEED, TEST_SIZE, TRAIN_SIZE, Corpus, load_phrasebook
+from train.corpus.generator import DATA, SEED, TEST_SIZE, TRAIN_SIZE, Corpus, load_phrasebook
 
 
 def command(
@@ -22,6 +22,12 @@ def command(
     ] = None,
     start: Annotated[int, typer.Option(help="Number of the first comment.")] = 0,
     seed: Annotated[int, typer.Option(help="Another seed, other comments.")] = SEED,
+    phrasings: Annotated[
+        Path,
+        typer.Option(
+            show_default="the bundled corpus's", help="A folder with phrasebook.jsonl and frames.yaml.", exists=True
+        ),
+    ] = DATA,
     languages: Annotated[
         Path | None, typer.Option(help='Write {"id", "group"} of each here, for `eval --groups`.')
     ] = None,
@@ -33,7 +39,7 @@ def command(
     from taxonomy.files import write_jsonl
 
     number = count or (TRAIN_SIZE if split == "train" else TEST_SIZE)
-    corpus = Corpus(load_phrasebook(), split, seed)
+    corpus = Corpus(load_phrasebook(phrasings), split, seed)
     written = write_comments(tqdm(corpus.comments(number, start), total=number, unit=" comments", leave=False), file)
     if languages:
         numbers = range(start, start + number)

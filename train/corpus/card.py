@@ -15,7 +15,6 @@ from taxonomy.comments import LabelledComment
 from taxonomy.labels import EMOTIONS, LabelPath
 from taxonomy.language.answer import Part
 from train.corpus.generator import (
-    LANGUAGES,
     SEED,
     TEST_SIZE,
     TRAIN_SIZE,
@@ -135,7 +134,7 @@ def shared_frames(book: Phrasebook) -> int:
     """Openers, tails and residue sentences that stand in both splits, all their variants counted."""
     return sum(
         len(_variants(book.frames.of(language).train.texts) & _variants(book.frames.of(language).test.texts))
-        for language in LANGUAGES
+        for language in book.shape.languages
     )
 
 

@@ -1,7 +1,8 @@
 """The bundled corpus: comments about smart-home cameras, made by a seeded generator from a hand-written phrasebook.
 
 `data/phrasebook.jsonl` holds, for each leaf, hand-written phrasings in four languages, those of the test split apart
-from those of training; `data/frames.yaml` holds what customers wrap around an issue, split likewise.
+from those of training; `data/frames.yaml` holds what customers wrap around an issue, split likewise. `data/reviews`
+holds the same of a corpus that reads like reviews, with the taxonomy that it is labelled with.
 Comment number i of a split depends on (seed, split, i) alone, so any number can be made, in any order.
 """
 
@@ -10,12 +11,12 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import accumulate, product
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from taxonomy.comments import LabelledComment, labelled
 from taxonomy.jsonl import read_rows, without_faults
@@ -25,21 +26,21 @@ from taxonomy.language.chunks import chunks
 from train.corpus.frames import Frames, SplitFrames, load_frames
 from train.corpus.held_out import is_held_out
 from train.corpus.noise import noisy
+from train.corpus.shape import Shape, load_shape
 
 DATA: Final = Path(__file__).parent / "data"
 TRAIN_SIZE: Final = 14_511
 TEST_SIZE: Final = 861
 SEED: Final = 20_26
 
+Kind = TypeVar("Kind")
 Split = Literal["train", "validation", "test"]
 HELD_OUT: Final = 10
 """One in so many of training's phrasings is held out where a validation split is wanted."""
-LANGUAGES: Final = {"en": 0.4, "de": 0.24, "es": 0.18, "fr": 0.18}
-SEGMENT_COUNTS: Final = {1: 0.30, 2: 0.29, 3: 0.20, 4: 0.12, 5: 0.06, 6: 0.03}
 ZIPF_EXPONENT: Final = 1.4
 ZIPF_OFFSET: Final = 8
-SAME_AREA: Final = 0.25
-SAID_TWICE: Final = 0.15
+SHARE_OF_WEIGHT: Final = {5: 20.0, 4: 8.0, 3: 3.0, 2: 1.0, 1: 0.4}
+"""How often a leaf is written about, by the weight that its phrasings were given: from very often to hardly ever."""
 _SIGNS: Final[dict[str, Emotion]] = {"-": "negative", "0": "neutral", "+": "positive"}
 _ALTERNATIVES: Final = re.compile(r"\(([^()]*\|[^()]*)\)")
 _SLOT: Final = re.compile(r"\{(\w+)\}")
@@ -55,10 +56,15 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Phrasebook:
-    """Phrases by split, leaf and language, and the frames around them."""
+    """Phrases by split, leaf and language, the frames around them, and how comments are put together.
+
+    weights: of each leaf, a key of SHARE_OF_WEIGHT; none: a leaf is as frequent as it has phrasings, by Zipf's law.
+    """
 
     phrases: dict[Split, dict[LabelPath, dict[str, tuple[Phrase, ...]]]]
     frames: Frames
+    shape: Shape = field(default_factory=Shape)
+    weights: dict[LabelPath, int] = field(default_factory=dict)
 
     def ways(self, path: LabelPath) -> int:
         """How many phrasings of a leaf there are for training, with those held out of it."""
@@ -72,16 +78,19 @@ class Phrasebook:
 
 @cache
 def load_phrasebook(folder: Path = DATA) -> Phrasebook:
-    """The bundled phrasebook and frames, read once."""
+    """A folder's phrasings and frames, the bundled corpus's unless told, read once."""
     phrases: dict[Split, dict[LabelPath, dict[str, tuple[Phrase, ...]]]] = {"train": {}, "test": {}}
+    weights: dict[LabelPath, int] = {}
     for row in without_faults(read_rows(folder / "phrasebook.jsonl")):
         path = tuple(row.value[level] for level in LEVELS)
+        if "weight" in row.value:
+            weights[path] = row.value["weight"]
         for split, by_path in phrases.items():
             by_path[path] = {
                 language: tuple(Phrase(text[2:], _SIGNS[text[0]]) for text in texts)
                 for language, texts in row.value[split].items()
             }
-    return Phrasebook(phrases, load_frames(folder / "frames.yaml"))
+    return Phrasebook(phrases, load_frames(folder / "frames.yaml"), load_shape(folder), weights)
 
 
 def with_validation(book: Phrasebook) -> Phrasebook:
@@ -97,7 +106,7 @@ def with_validation(book: Phrasebook) -> Phrasebook:
             language: tuple(phrase for phrase in phrases if phrase not in held[path][language])
             for language, phrases in by_language.items()
         }
-    return Phrasebook({**book.phrases, "train": rest, "validation": held}, book.frames)
+    return replace(book, phrases={**book.phrases, "train": rest, "validation": held})
 
 
 def _held_out(phrases: Sequence[Phrase]) -> tuple[Phrase, ...]:
@@ -121,18 +130,23 @@ class Corpus:
         self.split: Split = split
         self.seed = seed
         self.even = even
+        self.shape = book.shape
         # What customers write about often they say in many ways; the same leaves are frequent in both splits.
         ranked = list(book.paths)
         random.Random(f"{seed}/ranks").shuffle(ranked)
         ranked.sort(key=book.ways, reverse=True)
         self.ranked = ranked
-        weights = [(rank + 1 + ZIPF_OFFSET) ** -ZIPF_EXPONENT for rank in range(len(ranked))]
-        self._cumulative = list(accumulate(weights))
+        shares = [self._share(path, rank) for rank, path in enumerate(ranked)]
+        self._cumulative = list(accumulate(shares))
         self._areas: dict[str, tuple[list[LabelPath], list[float]]] = {}
-        for path, weight in zip(ranked, weights, strict=True):
+        for path, weight in zip(ranked, shares, strict=True):
             area = self._areas.setdefault(path[0], ([], []))
             area[0].append(path)
             area[1].append(weight)
+
+    def _share(self, path: LabelPath, rank: int) -> float:
+        weights = self.book.weights
+        return SHARE_OF_WEIGHT[weights[path]] if weights else (rank + 1 + ZIPF_OFFSET) ** -ZIPF_EXPONENT
 
     def comments(self, count: int, start: int = 0) -> Iterator[LabelledComment]:
         """Comments number `start` to `start + count - 1`."""
@@ -154,29 +168,31 @@ class Corpus:
     def _generated(self, index: int) -> _GeneratedComment:
         for attempt in range(100):
             rng = random.Random(f"{self.seed}/{self.split}/{index}/{attempt}")
-            language = rng.choices(list(LANGUAGES), list(LANGUAGES.values()))[0]
+            language = _drawn(rng, self.shape.languages)
             parts = noisy(self._parts(rng, language), rng)
             if on_cuts(parts):
                 return _GeneratedComment(language, parts)
         raise RuntimeError(f"comment {index} of {self.split}: noise moved every draw off the candidate cuts")
 
     def _parts(self, rng: random.Random, language: str) -> list[Part]:
-        count = rng.choices(list(SEGMENT_COUNTS), list(SEGMENT_COUNTS.values()))[0]
+        count = _drawn(rng, self.shape.segments)
         frames = self.book.frames.of(language)
-        own = frames.split(self.split)
+        own, residue = frames.split(self.split), self.shape.residue
         drawn: list[Part] = []
+        mood: Emotion | None = None
         for path in self._leaves(rng, count, language):
-            drawn += self._residue(rng, own, language, 0.22 if not drawn else 0.1)
-            drawn.append(self._segment(rng, path, language, own))
-        drawn += self._residue(rng, own, language, 0.2)
-        return list(joined_residue(_laid_out(rng, drawn, frames.joins)))
+            drawn += self._residue(rng, own, language, residue.between if drawn else residue.first)
+            drawn.append(self._segment(rng, path, language, own, mood))
+            mood = mood or drawn[-1].emotion
+        drawn += self._residue(rng, own, language, residue.last)
+        return list(joined_residue(_laid_out(rng, drawn, frames.joins, self.shape.joined)))
 
     def _leaves(self, rng: random.Random, count: int, language: str) -> list[LabelPath]:
         leaves: list[LabelPath] = []
         while len(leaves) < count:
             if self.even and rng.random() < self.even:
                 path = rng.choice(self.ranked)
-            elif leaves and rng.random() < SAME_AREA:
+            elif leaves and rng.random() < self.shape.area:
                 area = self._areas[leaves[-1][0]]
                 path = rng.choices(*area)[0]
             else:
@@ -190,27 +206,39 @@ class Corpus:
             return []
         return [Part(self._filled(rng, rng.choice(own.residue), language))]
 
-    def _segment(self, rng: random.Random, path: LabelPath, language: str, own: SplitFrames) -> Part:
+    def _segment(
+        self, rng: random.Random, path: LabelPath, language: str, own: SplitFrames, mood: Emotion | None
+    ) -> Part:
         phrases = self.book.phrases[self.split][path][language]
-        phrase = rng.choice(phrases)
+        phrase = rng.choice(self._in_mood(rng, phrases, mood))
         text = self._filled(rng, phrase.text, language)
-        opened = rng.random() < 0.22
-        text = self._filled(rng, rng.choice(own.opener), language) + text if opened else text[0].upper() + text[1:]
+        if rng.random() < self.shape.opened:
+            text = self._filled(rng, rng.choice(own.opener), language) + text
+        elif self.shape.capital == 1 or rng.random() < self.shape.capital:
+            text = text[0].upper() + text[1:]
         again = [other for other in phrases if other.emotion == phrase.emotion and other != phrase]
-        if again and rng.random() < SAID_TWICE:
+        if again and rng.random() < self.shape.twice:
             # One issue said in two ways is one segment: where it ends is a matter of topic, not of punctuation.
             said = self._filled(rng, rng.choice(again).text, language)
             text += rng.choice([", ", "; ", " - "] if text[-1].isalnum() else [" "]) + said
-        if text[-1] not in ".!?" and rng.random() < 0.2:
+        if text[-1] not in ".!?" and rng.random() < self.shape.tailed:
             text += self._filled(rng, rng.choice(own.tail[phrase.emotion]), language)
         if rng.random() < 0.08:
             text += " " + rng.choice(self.book.frames.emoji[phrase.emotion])
         return Part(text, path, phrase.emotion)
 
+    def _in_mood(self, rng: random.Random, phrases: Sequence[Phrase], mood: Emotion | None) -> Sequence[Phrase]:
+        alike = [phrase for phrase in phrases if phrase.emotion == mood] if self.shape.mood else []
+        return alike if alike and rng.random() < self.shape.mood else phrases
+
     def _filled(self, rng: random.Random, text: str, language: str) -> str:
         slots = self.book.frames.slots
         text = _ALTERNATIVES.sub(lambda match: rng.choice(match[1].split("|")), text)
         return _SLOT.sub(lambda match: rng.choice(slots.choices(match[1], language)), text)
+
+
+def _drawn(rng: random.Random, weights: Mapping[Kind, float]) -> Kind:
+    return rng.choices(list(weights), list(weights.values()))[0]
 
 
 def variants(template: str) -> Iterator[str]:
@@ -220,7 +248,7 @@ def variants(template: str) -> Iterator[str]:
     return map("".join, product(*choices))
 
 
-def _laid_out(rng: random.Random, drawn: Sequence[Part], joins: Sequence[str]) -> Iterator[Part]:
+def _laid_out(rng: random.Random, drawn: Sequence[Part], joins: Sequence[str], joined: float) -> Iterator[Part]:
     """Put an end and a space, a line break, or a comma and a conjunction between the parts."""
     joined_on = False
     for index, part in enumerate(drawn):
@@ -229,7 +257,7 @@ def _laid_out(rng: random.Random, drawn: Sequence[Part], joins: Sequence[str]) -
             text = rng.choice(joins) + text[0].lower() + text[1:]
         last = index == len(drawn) - 1
         following = None if last else drawn[index + 1]
-        joined_on = bool(following and following.path and part.path and text[-1].isalnum() and rng.random() < 0.2)
+        joined_on = bool(following and following.path and part.path and text[-1].isalnum() and rng.random() < joined)
         yield Part(text + _ending(rng, text, last=last, joined_on=joined_on), part.path, part.emotion)
 
 

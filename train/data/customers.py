@@ -14,6 +14,7 @@ from taxonomy.bundled import bundled_taxonomy
 from taxonomy.comments import LabelledComment, labelled
 from taxonomy.errors import DataInvalid
 from taxonomy.formats.registry import load_taxonomy
+from taxonomy.language.answer import Part
 from taxonomy.tree import Taxonomy
 from train.corpus.generator import Corpus, load_phrasebook, on_cuts, with_validation
 from train.corpus.held_out import is_held_out
@@ -95,6 +96,31 @@ class HashSplit:
     @cached_property
     def _count(self) -> int:
         return sum(1 for _ in self)
+
+
+@dataclass(frozen=True)
+class WithScopes:
+    """Before the comments each leaf's own words, a comment each: its scope and its synonyms, stated, so neutral."""
+
+    whole: Comments
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        return self.whole.taxonomy
+
+    def __iter__(self) -> Iterator[LabelledComment]:
+        return chain(self._scopes, self.whole)
+
+    def __len__(self) -> int:
+        return len(self._scopes) + len(self.whole)
+
+    @cached_property
+    def _scopes(self) -> list[LabelledComment]:
+        stated = ((leaf.path, text) for leaf in self.taxonomy.leaves for text in (leaf.description, *leaf.synonyms))
+        return [
+            labelled(f"scope-{number:05d}", [Part(text[0].upper() + text[1:], path, "neutral")])
+            for number, (path, text) in enumerate((path, text) for path, text in stated if text)
+        ]
 
 
 class CheckedComments(NamedTuple):

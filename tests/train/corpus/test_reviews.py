@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.diff import diff
 from taxonomy.formats.registry import load_taxonomy
+from taxonomy.jsonl import read_rows, without_faults
+from taxonomy.labels import EMOTIONS
 from taxonomy.tree import Taxonomy
 from train.corpus.card import holds_any_word, share, shared_frames, shared_phrases
 from train.corpus.generator import DATA, SHARE_OF_WEIGHT, Corpus, Phrasebook, load_phrasebook
@@ -75,3 +78,14 @@ def test_comments_are_mostly_of_one_mood(book: Phrasebook) -> None:
     several = [c for c in Corpus(book, "train").comments(600) if len(c.segments) > 1]
     alike = sum(len({segment.emotion for segment in c.segments}) == 1 for c in several)
     assert alike > len(several) / 4
+
+
+def test_labels_made_for_it_by_hand_are_its_own(taxonomy: Taxonomy) -> None:
+    """Of comments that lie elsewhere: places, paths and emotions alone (see docs/corpus.md)."""
+    for row in without_faults(read_rows(Path(__file__).parent / "data" / "review_like_labels.jsonl")):
+        ends = 0
+        for segment in row.value["segments"]:
+            assert ends <= segment["start"] < segment["end"], row.value["id"]
+            ends = segment["end"]
+            assert all(tuple(path) in taxonomy for path in [segment["path"], *segment["alt"]]), row.value["id"]
+            assert segment["emotion"] in EMOTIONS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taxonomy.comments import labelled
+from taxonomy.comments import LabelledComment, labelled
 from taxonomy.language.answer import Part
 from taxonomy.tree import Leaf, Taxonomy, taxonomy_of
 from train.data.customers import WithScopes
@@ -11,7 +11,7 @@ LATE, WET, LOUD = ("Delivery", "Late"), ("Delivery", "Wet"), ("Sound", "Loud")
 TAXONOMY = taxonomy_of([Leaf(LATE, "after the day"), Leaf(WET, "", ("soaked", "rained on")), Leaf(LOUD)])
 
 
-class Own(list):
+class Own(list[LabelledComment]):
     """Comments that know their taxonomy."""
 
     taxonomy: Taxonomy = TAXONOMY

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve.engine.protocol import Decoded, Rival, ScriptedEngine, Task
+from serve.engine.protocol import Alternative, Decoded, ScriptedEngine, Task
 from serve.routing.answer import _where_cut, answer_of
 from serve.routing.pair import Pair
 from serve.routing.router import Router
@@ -67,7 +67,8 @@ def test_a_level_has_the_probability_of_the_path_down_to_it(pair: Pair) -> None:
     decisions = len(decoded.tokens) - cuts - 1  # the last close: with labels or as residue
     assert math.isclose(math.log(levels[-1]) + math.log(confidence["emotion"]), -0.5 * decisions, rel_tol=1e-6)
     assert math.isclose(confidence["emotion"], math.exp(-0.5), rel_tol=1e-6)
-    assert segment.needs_review == (min(confidence.values()) < pair.taxonomy.review_below)
+    assert confidence["team"] > confidence["L4"]
+    assert segment.needs_review == (confidence["team"] < pair.taxonomy.review_below)
 
 
 def test_sure_decisions_need_no_review(pair: Pair) -> None:
@@ -93,23 +94,23 @@ class Said(NamedTuple):
 
 
 def told(pair: Pair, comment: str, *said: Said) -> Decoded:
-    """Greedy decisions, one for each chunk but forced ones, with their rivals; labels are the first that there are."""
+    """Greedy decisions, one for each chunk but forced ones, with all others; labels are the first that there are."""
     walk = pair.automaton.walk(task_of(pair, comment).chunk_tokens)
     (residue, segment), left = closings_of(pair), list(said)
-    tokens, logprobs, rivals = list[int](), list[float](), list[Rival]()
+    tokens, logprobs, alternatives = list[int](), list[float](), list[tuple[Alternative, ...]]()
     while not walk.is_done:
         among = dict.fromkeys(walk.allowed, 0.0) | {walk.allowed[0]: 1.0}
         if residue in among:
             among = {residue: left[0].residue, segment: left[0].segment}
             among |= dict.fromkeys(walk.onward, left[0].onward)
             left = left[1:]
-        (token, best), (other, second) = sorted(among.items(), key=lambda item: -item[1])[:2]
+        (token, best), *others = sorted(among.items(), key=lambda item: -item[1])
         tokens.append(token)
         logprobs.append(math.log(best))
-        rivals.append(Rival(other, math.log(max(second, 1e-30))))
+        alternatives.append(tuple(Alternative(other, math.log(p)) for other, p in others if p))
         walk.decide(token)
     assert not left
-    return Decoded(tuple(tokens), tuple(logprobs), rivals=tuple(rivals))
+    return Decoded(tuple(tokens), tuple(logprobs), alternatives=tuple(alternatives))
 
 
 def closings_of(pair: Pair) -> tuple[int, int]:
@@ -142,18 +143,18 @@ def test_residue_is_as_sure_as_no_feedback_is_against_feedback(pair: Pair, name:
     assert residue.needs_review == (expected < pair.taxonomy.review_below)
 
 
-def test_without_rivals_residue_is_no_surer_than_the_decision(pair: Pair) -> None:
+def test_without_alternatives_residue_is_no_surer_than_the_decision(pair: Pair) -> None:
     decoded = told(pair, THREE, Said(0.6, 0.1, 0.3), Said(0, 1, 0), Said(0, 1, 0))
     bare = replace(pair, calibration=None)
-    (residue,) = answer_of(task_of(pair, THREE), replace(decoded, rivals=None), bare).residue
+    (residue,) = answer_of(task_of(pair, THREE), replace(decoded, alternatives=None), bare).residue
     assert residue.confidence == pytest.approx(0.6)
 
 
-def test_what_a_rival_leaves_open_counts_against_residue() -> None:
+def test_what_alternatives_leave_open_counts_against_residue() -> None:
     """Several tokens may lead on, and the segment be the one that is not told of: it has 0.2 at most here."""
     walk = cast("Walk", SimpleNamespace(onward=(5, 6, 7)))
-    assert math.exp(_where_cut(walk, 1, math.log(0.5), Rival(5, math.log(0.3)))) == pytest.approx(0.5 / 0.7)
-    assert math.exp(_where_cut(walk, 1, math.log(0.5), Rival(5, math.log(0.1)))) == pytest.approx(0.5 / 0.6)
+    assert math.exp(_where_cut(walk, 1, math.log(0.5), [Alternative(5, math.log(0.3))])) == pytest.approx(0.5 / 0.7)
+    assert math.exp(_where_cut(walk, 1, math.log(0.5), [Alternative(5, math.log(0.1))])) == pytest.approx(0.5 / 0.6)
 
 
 @pytest.mark.parametrize("sure", [0.51, 0.97])

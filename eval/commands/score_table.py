@@ -38,7 +38,7 @@ def single_scores(scores: Scores) -> list[str]:
         "verbatim": scores.verbatim,
         "emotion macro-F1": scores.emotion_macro_f1,
         "emotion accuracy": scores.emotion.recall,
-        **({f"  of giving {scores.always.emotion} to all": scores.always.accuracy} if scores.always else {}),
+        **({f"emotion accuracy, always {scores.always.emotion}": scores.always.accuracy} if scores.always else {}),
         "depth of the common ancestor": scores.lca_depth,
     } | {f"routed to {name}": tally.recall for name, tally in (scores.teams or {}).items()}
     return [*lines, *(f"{name}: {'-' if value is None else f'{value:.4f}'}" for name, value in singles.items())]

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from taxonomy.checkpoint.manifest import publish, read_manifest
 from taxonomy.comments import LabelledComment, Span
 from taxonomy.tree import Leaf, taxonomy_of
 
+T = TypeVar("T")
 TREE = taxonomy_of([Leaf(("a",), team="one"), Leaf(("b",), team="one"), Leaf(("c",), team="two")])
 SURE = {"L1": 0.6, "emotion": 0.9, "team": 0.8}
 
@@ -89,18 +91,18 @@ def test_of_what_nobody_reviews_the_team_is_wrong_as_seldom_as_wanted(wanted: fl
     assert found.figures["team"]["ece"] < 0.03 < found.figures["team"]["ece_before"]
 
 
+def _but_team(named: dict[str, T]) -> dict[str, T]:
+    return {name: value for name, value in named.items() if name != "team"}
+
+
 def test_the_leafs_threshold_is_the_same_whether_or_not_there_are_teams() -> None:
     both = drawn()
     without = replace(
-        both,
-        **{
-            name: {key: value for key, value in getattr(both, name).items() if key != "team"}
-            for name in ("probability", "right", "known")
-        },
+        both, probability=_but_team(both.probability), right=_but_team(both.right), known=_but_team(both.known)
     )
     found, before = calibrate(both, 0.1), calibrate(without, 0.1)
     assert (found.review_below, found.coverage) == (before.review_below, before.coverage)
-    assert {name: scale for name, scale in found.scales.items() if name != "team"} == before.scales
+    assert _but_team(found.scales) == before.scales
     assert (before.team_review_below, before.team_coverage) == (None, None)
 
 

@@ -97,10 +97,14 @@ def test_an_emotion_that_is_none_is_wrong_and_no_class_of_its_own() -> None:
     assert scores.emotion_macro_f1 == 0.5
 
 
+def emotions_of(emotion: Emotion, count: int) -> list[Emotion]:
+    return [emotion] * count
+
+
 def test_an_emotions_accuracy_stands_beside_that_of_always_saying_the_commonest() -> None:
-    emotions: list[Emotion] = ["negative"] * 7 + ["positive"] * 2 + ["neutral"]
+    emotions: list[Emotion] = [*emotions_of("negative", 7), *emotions_of("positive", 2), "neutral"]
     gold = [labelled(str(n), [Part("It came late.", A, emotion)]) for n, emotion in enumerate(emotions)]
-    given: list[Emotion] = ["negative"] * 8 + ["positive"] * 2
+    given: list[Emotion] = [*emotions_of("negative", 8), *emotions_of("positive", 2)]
     scores = score(gold, [labelled(str(n), [Part("It came late.", A, said)]) for n, said in enumerate(given)])
     assert scores.emotion.recall == 0.8
     assert scores.always

@@ -17,6 +17,9 @@ def emotion_named(name: object) -> Emotion:
     raise ValueError(f"emotion is not one of {', '.join(EMOTIONS)}")
 
 
+TEAM: Final = "team"
+"""Beside the levels and the emotion, the name of the probability that a segment goes to the right team."""
+
 LabelPath = tuple[str, ...]
 """Labels from L1 down; a leaf is its whole path."""
 

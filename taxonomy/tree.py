@@ -8,10 +8,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final, Literal
 
 from taxonomy.labels import LabelPath, TaxonomyId
 
 DEFAULT_REVIEW_BELOW = 0.5
+ReviewBy = Literal["team", "leaf"]
+REVIEW_BY: Final[tuple[ReviewBy, ...]] = ("team", "leaf")
+"""What may decide whether a segment needs a person's eye; the first does where a taxonomy says nothing."""
 _NAMED = 3
 """Labels that a fault lists."""
 
@@ -40,12 +44,14 @@ class Taxonomy:
     """A valid taxonomy: leaves at levels 1 to 4, in path order. Made by `taxonomy.formats.registry.load`.
 
     A path may end above another's last level; no leaf stands above another.
-    review_below: a segment whose confidence at any level is under it needs a person's eye (0 to 1).
+    review_by: what decides whether a segment needs a person's eye: how sure its team is, or its leaf (each of its
+    levels, and its emotion). review_below: it does if that is under this (0 to 1), where no calibration says better.
     """
 
     leaves: tuple[Leaf, ...]
     notes: Mapping[LabelPath, Note] = field(default_factory=dict)
     review_below: float = DEFAULT_REVIEW_BELOW
+    review_by: ReviewBy = REVIEW_BY[0]
 
     @property
     def depth(self) -> int:
@@ -54,7 +60,10 @@ class Taxonomy:
 
     @cached_property
     def version(self) -> TaxonomyId:
-        """A hash of the content; the order of the leaves and the file's format do not change it."""
+        """A hash of the content; the order of the leaves and the file's format do not change it.
+
+        Nor does `review_by`: a checkpoint has learned the same either way.
+        """
         leaves = sorted([list(x.path), x.description, sorted(x.synonyms), x.team, x.workflow] for x in self.leaves)
         notes = sorted([list(p), n.description, sorted(n.synonyms)] for p, n in self.notes.items())
         text = json.dumps([leaves, notes, self.review_below], ensure_ascii=False, separators=(",", ":"))
@@ -95,8 +104,11 @@ class Taxonomy:
 
 
 def taxonomy_of(
-    leaves: Iterable[Leaf], notes: Mapping[LabelPath, Note] | None = None, review_below: float = DEFAULT_REVIEW_BELOW
+    leaves: Iterable[Leaf],
+    notes: Mapping[LabelPath, Note] | None = None,
+    review_below: float = DEFAULT_REVIEW_BELOW,
+    review_by: ReviewBy = REVIEW_BY[0],
 ) -> Taxonomy:
     """A taxonomy from valid leaves, put in path order, so that equal content is an equal value."""
     ordered = tuple(sorted(leaves, key=lambda leaf: leaf.path))
-    return Taxonomy(ordered, dict(sorted((notes or {}).items())), review_below)
+    return Taxonomy(ordered, dict(sorted((notes or {}).items())), review_below, review_by)

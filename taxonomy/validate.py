@@ -9,7 +9,7 @@ from typing import Final
 from taxonomy.errors import Fault, TaxonomyInvalid
 from taxonomy.labels import LEVELS, LabelPath
 from taxonomy.names import difference, fault_of_name, fault_of_text, is_blank, looks
-from taxonomy.tree import DEFAULT_REVIEW_BELOW, Leaf, Note, Taxonomy, taxonomy_of
+from taxonomy.tree import DEFAULT_REVIEW_BELOW, REVIEW_BY, Leaf, Note, Taxonomy, taxonomy_of
 
 _Look = tuple[LabelPath, int, str]
 """Above whom it stands, which of the two ways of looking the same, and how it looks."""
@@ -31,7 +31,11 @@ class Row:
 
 
 def taxonomy_from_rows(
-    rows: Sequence[Row], faults: Sequence[Fault], source: str, review_below: float = DEFAULT_REVIEW_BELOW
+    rows: Sequence[Row],
+    faults: Sequence[Fault],
+    source: str,
+    review_below: float = DEFAULT_REVIEW_BELOW,
+    review_by: str = REVIEW_BY[0],
 ) -> Taxonomy:
     """Check the rows against each other and build the taxonomy.
 
@@ -45,6 +49,9 @@ def taxonomy_from_rows(
         found.append(Fault(source, "there is no leaf in it", "add at least one path of labels"))
     if not 0 <= review_below <= 1:
         found.append(Fault(source, f"review_below is {review_below}", "give a probability from 0 to 1"))
+    decides = next((name for name in REVIEW_BY if name == review_by), REVIEW_BY[0])
+    if decides != review_by:
+        found.append(Fault(source, f"review_by is {review_by!r}", f"give {' or '.join(REVIEW_BY)}"))
     if found:
         raise TaxonomyInvalid(found)
     parents = {row.path[:depth] for row in rows for depth in range(1, len(row.path))}
@@ -54,6 +61,7 @@ def taxonomy_from_rows(
         (Leaf(row.path, row.description, row.synonyms, row.team, row.workflow) for row in leaves),
         {row.path: Note(row.description, row.synonyms) for row in inner if row.description or row.synonyms},
         review_below,
+        decides,
     )
 
 

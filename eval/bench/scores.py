@@ -182,7 +182,13 @@ def _naive_scores(counts: Counter[str], labels: list[tuple[str, str]], emotions:
         verbatim=counts["verbatim"] / counts["predicted"],
         emotion=Tally(sum(g == p for g, p in emotions), len(emotions), len(emotions)),
         emotion_macro_f1=float(f1_score(*np.array(emotions).T, average="macro", zero_division=0)),
+        emotions={name: _naive_tally(name, emotions) for name in EMOTIONS},
         tail=None,
         groups=None,
         teams=None,
     )
+
+
+def _naive_tally(name: str, emotions: list[tuple[str, str]]) -> Tally:
+    given, true = (sum(own[side] == name for own in emotions) for side in (1, 0))
+    return Tally(emotions.count((name, name)), given, true)

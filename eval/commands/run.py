@@ -43,12 +43,14 @@ def command(
     files = write_evaluation(out, baseline, inputs, answers.served.taxonomy)
 
     seconds, violations = round(answers.served.seconds, 1), answers.served.violations
-    leaf = manifest.scores[evaluation.gold.stem]["leaf"]
+    scores = manifest.scores[evaluation.gold.stem]
+    leaf, routed = scores["leaf"], scores["routed"] or {}
     emit(
         {"checkpoint": manifest.version, "scores": manifest.scores, "files": [str(file) for file in files]},
         f"{len(inputs.gold)} comments in {seconds} s, {len(violations)} violations",
         *violations,
         f"leaf F1 {leaf['micro']['f1']}, 95% bootstrap over comments: {leaf['f1_95']}",
+        *(f"route at {routed['error']:.0%} {by} error: {share:.1%}" for by, share in routed.items() if by != "error"),
         f"what the gate needs: {checkpoint / MANIFEST}",
         *map(str, files),
         as_json=json,

@@ -24,6 +24,7 @@ def score_table(scores: Scores) -> Table:
         "span, partial": scores.span,
         **{f"{name} in training": tally for name, tally in (scores.tail or {}).items()},
         **{f"group {name}": tally for name, tally in (scores.groups or {}).items()},
+        **{f"emotion, {name}": tally for name, tally in scores.emotions.items()},
     }
     return table(["", *RATES], [(name, row.precision, row.recall, row.f1) for name, row in rows.items()], digits=4)
 
@@ -36,6 +37,8 @@ def single_scores(scores: Scores) -> list[str]:
         "coverage": scores.coverage,
         "verbatim": scores.verbatim,
         "emotion macro-F1": scores.emotion_macro_f1,
+        "emotion accuracy": scores.emotion.recall,
+        **({f"emotion accuracy, always {scores.always.emotion}": scores.always.accuracy} if scores.always else {}),
         "depth of the common ancestor": scores.lca_depth,
     } | {f"routed to {name}": tally.recall for name, tally in (scores.teams or {}).items()}
     return [*lines, *(f"{name}: {'-' if value is None else f'{value:.4f}'}" for name, value in singles.items())]

@@ -50,7 +50,7 @@ async def calibrated(router: Router, comments: Sequence[LabelledComment], wanted
     served = await decoded(router.under(None), comments)
     for violation in served.violations:
         say(f"not calibrated on {violation}")
-    return calibrate_all(comments, served.predictions, wanted_error)
+    return calibrate_all(comments, served.predictions, wanted_error, served.taxonomy)
 
 
 async def decoded(router: Router, comments: Sequence[LabelledComment]) -> Served:

@@ -13,7 +13,7 @@ from eval.decoding.served import Served, recorded
 from eval.general.figures import write_questions
 from eval.judging.paired import with_general
 from eval.report.files import write_report
-from eval.report.report import Side, report
+from eval.report.report import WRONG, Side, report, trust_of
 from eval.scoring.breakdowns import read_frequencies, read_groups
 from eval.scoring.predictions import read_gold, read_predictions
 from eval.scoring.scores import score
@@ -102,7 +102,9 @@ def with_answers(manifest: Manifest, inputs: Inputs, answers: EngineAnswers) -> 
     """The manifest with what came through the engine. What the gate said before was of other scores."""
     served, gold = answers.served, inputs.evaluation.gold
     found = score(inputs.gold, served.predictions, served.taxonomy, inputs.seen, inputs.groups)
-    scores = manifest.scores | {gold.stem: recorded(gold, served, found)}
+    trust = trust_of(inputs.gold, served.predictions, served.taxonomy)
+    at_error = {"error": WRONG} | {by: routing.at_error for by, routing in trust.routing.items()} if trust else None
+    scores = manifest.scores | {gold.stem: recorded(gold, served, found) | {"routed": at_error}}
     if answers.reproduction:
         scores |= {"fingerprint": answers.reproduction.model_dump(exclude_none=True)}
     return manifest.model_copy(update={"scores": scores, "calibration": answers.calibration, "decision": None})

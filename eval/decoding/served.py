@@ -128,7 +128,7 @@ def _line(gold: LabelledComment, answer: Reply) -> JsonObject:
     return {"id": gold.id, "comment": gold.comment} | named | parts
 
 
-_ELSEWHERE = {"team", "workflow", "needs_review"}
+_ELSEWHERE = {"team", "workflow", "needs_review", "alternatives"}
 """What follows from a part's labels and confidence."""
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,13 @@ from scipy.optimize import minimize
 
 from eval.scoring.matched import Verdicts, matched
 from eval.scoring.predictions import Prediction, read_rows
+from eval.scoring.teams import right_team
 from taxonomy.checkpoint.calibration import SURE, Calibration, Scale
 from taxonomy.checkpoint.manifest import publish, read_manifest
 from taxonomy.comments import LabelledComment
 from taxonomy.errors import CallWrong, DataInvalid
-from taxonomy.labels import LEVELS
+from taxonomy.labels import LEVELS, TEAM
+from taxonomy.tree import Taxonomy
 
 BINS: Final = 15
 FOLDS: Final = 5
@@ -30,11 +32,12 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Confidences:
-    """Predicted segments: by level (and "emotion") the probability, whether it was right, and if that can be said.
+    """Predicted segments: by level, "emotion" and "team" the probability, whether it was right, if that can be said.
 
-    comment: number of each segment's comment. right: at a level, aligned and the path down to it is right. A level that
-    the predicted path does not reach has no probability (NaN) and is neither right nor wrong, and so is the emotion of
-    a segment without a gold partner: `known` is False there. right_leaf: aligned, and the whole path is right.
+    comment: number of each segment's comment. right: at a level, aligned and the path down to it is right; of the team,
+    aligned and both leaves have the same. A level that the predicted path does not reach has no probability (NaN) and
+    is neither right nor wrong, and so is the emotion of a segment without a gold partner: `known` is False there.
+    right_leaf: aligned, and the whole path is right. There is no team where not every segment has its probability.
     """
 
     comment: Numbers
@@ -48,6 +51,10 @@ class Confidences:
         """Of each segment, whether its leaf or its emotion is."""
         return ~(self.right_leaf & self.right["emotion"])
 
+    @property
+    def has_teams(self) -> bool:
+        return TEAM in self.probability
+
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
@@ -58,8 +65,13 @@ class Reliability:
     accuracy: float
 
 
-def confidences(gold: Sequence[LabelledComment], predictions: Sequence[Prediction]) -> Confidences:
-    """Raises DataInvalid where a predicted segment carries no probability for one of its levels or its emotion."""
+def confidences(
+    gold: Sequence[LabelledComment], predictions: Sequence[Prediction], taxonomy: Taxonomy | None = None
+) -> Confidences:
+    """Raises DataInvalid where a predicted segment carries no probability for one of its levels or its emotion.
+
+    taxonomy: gives each leaf its team; without one nothing is said of teams.
+    """
     both = matched(gold, predictions)
     levels = LEVELS[: both.paths.depth]
     rows = [(p.id, i, s) for p in predictions for i, s in enumerate(p.segments)]
@@ -80,7 +92,7 @@ def confidences(gold: Sequence[LabelledComment], predictions: Sequence[Predictio
         return of_predicted
 
     known = {level: np.array([level in names for names in reached], dtype=bool) for level in levels}
-    return Confidences(
+    found = Confidences(
         comment=both.predicted.comment,
         probability={
             name: np.array(
@@ -93,6 +105,15 @@ def confidences(gold: Sequence[LabelledComment], predictions: Sequence[Predictio
         known=known | {"emotion": of_pairs(np.ones(both.pairs.predicted.size, dtype=bool))},
         right_leaf=of_pairs(both.right_leaf),
     )
+    told = [s.confidence[TEAM] for _, _, s in rows if TEAM in s.confidence]
+    if taxonomy is None or len(told) < len(rows):
+        return found
+    return replace(
+        found,
+        probability=found.probability | {TEAM: np.array(told, dtype=float)},
+        right=found.right | {TEAM: of_pairs(right_team(both, taxonomy))},
+        known=found.known | {TEAM: np.ones(len(rows), dtype=bool)},
+    )
 
 
 def calibrate(found: Confidences, wanted_error: float) -> Calibration:
@@ -104,23 +125,38 @@ def calibrate(found: Confidences, wanted_error: float) -> Calibration:
     if comments < LEAST:
         raise DataInvalid(f"{comments} comments with predicted segments are too few to calibrate on; give {LEAST}")
     after = held_out(found)
-    surest, wrong = least_of(after), found.wrong
-    threshold = review_below(surest, wrong, wanted_error)
+    leaf = reviewed(least_of(after), found.wrong, wanted_error)
+    team = reviewed(after[TEAM], ~found.right[TEAM], wanted_error) if found.has_teams else None
     return Calibration(
-        scales=scales(found, np.ones_like(wrong)),
-        review_below=threshold,
+        scales=scales(found, np.ones_like(found.wrong)),
+        review_below=leaf.below,
         wanted_error=wanted_error,
-        coverage=float((surest >= threshold).mean()),
+        coverage=leaf.coverage,
         comments=comments,
-        segments=len(wrong),
+        segments=len(found.wrong),
         figures={name: _figures(found, name, after[name]) for name in _fitted_names(found)},
+        team_review_below=team and team.below,
+        team_coverage=team and team.coverage,
     )
 
 
 def least_of(probability: Mapping[str, Reals]) -> Reals:
-    """Of each segment the least of its probabilities; those that it does not have are left out."""
-    least: Reals = np.fmin.reduce(list(probability.values()))
+    """Of each segment how sure its leaf is: the least of its levels and its emotion, those that it has."""
+    least: Reals = np.fmin.reduce([told for name, told in probability.items() if name != TEAM])
     return least
+
+
+class Reviewed(NamedTuple):
+    """Under which probability somebody reviews, and the share that nobody does."""
+
+    below: float
+    coverage: float
+
+
+def reviewed(surest: Reals, wrong: Verdicts, wanted_error: float) -> Reviewed:
+    """So that of what nobody reviews at most this share is wrong."""
+    threshold = review_below(surest, wrong, wanted_error)
+    return Reviewed(threshold, float((surest >= threshold).mean()))
 
 
 def scales(found: Confidences, chosen: Verdicts) -> dict[str, Scale]:
@@ -138,7 +174,7 @@ def _fitted_names(found: Confidences) -> list[str]:
     return [
         name
         for name, known in found.known.items()
-        if name in (LEVELS[0], "emotion") or len(np.unique(found.comment[known])) >= LEAST
+        if name in (LEVELS[0], "emotion", TEAM) or len(np.unique(found.comment[known])) >= LEAST
     ]
 
 
@@ -172,8 +208,11 @@ def held_out(found: Confidences) -> dict[str, Reals]:
         for name, before in found.probability.items():
             given = own & ~np.isnan(before)
             out[name][given] = scaled(fits[name], before[given])
-    for above, name in pairwise(level for level in LEVELS if level in out):
+    levels = [level for level in LEVELS if level in out]
+    for above, name in pairwise(levels):
         out[name] = np.minimum(out[above], out[name])
+    if found.has_teams:
+        out[TEAM] = np.fmax(out[TEAM], np.fmin.reduce([out[level] for level in levels]))
     return out
 
 
@@ -251,6 +290,14 @@ def review_below(surest: Reals, wrong: Verdicts, wanted_error: float) -> float:
     if not within:
         return 1.0
     return 0.0 if within[-1] is risks[-1] else within[-1].threshold
+
+
+def check_taxonomy(predictions: Path, taxonomy: Taxonomy) -> None:
+    """Raises DataInvalid where a file of predictions that tell of teams is of another taxonomy."""
+    rows = (row for row in read_rows(predictions) if any(TEAM in (s.get("confidence") or {}) for s in row.segments))
+    if others := sorted({row.taxonomy for row in rows if row.taxonomy} - {taxonomy.version}):
+        theirs = ", ".join(others)
+        raise DataInvalid(f"{predictions} is of {theirs} and not of {taxonomy.version}; give that with --taxonomy")
 
 
 def record_calibration(folder: Path, predictions: Path, found: Calibration) -> None:

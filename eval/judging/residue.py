@@ -16,13 +16,14 @@ from eval.judging.calibrate import (
     figures_of,
     fit,
     folds,
-    review_below,
+    reviewed,
     scaled,
 )
 from eval.scoring.matched import Verdicts
 from eval.scoring.predictions import Prediction
 from taxonomy.checkpoint.calibration import RESIDUE, Calibration
 from taxonomy.comments import LabelledComment
+from taxonomy.tree import Taxonomy
 
 
 class ResidueConfidences(NamedTuple):
@@ -34,13 +35,18 @@ class ResidueConfidences(NamedTuple):
 
 
 def calibrate_all(
-    gold: Sequence[LabelledComment], predictions: Sequence[Prediction], wanted_error: float
+    gold: Sequence[LabelledComment],
+    predictions: Sequence[Prediction],
+    wanted_error: float,
+    taxonomy: Taxonomy | None = None,
 ) -> Calibration:
-    """Of segments and residue. Raises DataInvalid as `confidences` and `calibrate` do.
+    """Of segments, their teams where a taxonomy tells them, and residue.
+
+    Raises DataInvalid as `confidences` and `calibrate` do.
 
     Of residue in too few comments nothing is said; its probability then stays the model's own.
     """
-    found = calibrate(confidences(gold, predictions), wanted_error)
+    found = calibrate(confidences(gold, predictions, taxonomy), wanted_error)
     residue = residue_confidences(gold, predictions)
     return found if len(np.unique(residue.comment)) < LEAST else _with_residue(found, residue)
 
@@ -68,11 +74,11 @@ def _with_residue(found: Calibration, residue: ResidueConfidences) -> Calibratio
     for held in np.unique(fold):
         own = fold == held
         after[own] = scaled(fit(probability[~own], right[~own]), probability[own])
-    threshold = review_below(after, ~right, found.wanted_error)
+    review = reviewed(after, ~right, found.wanted_error)
     return Calibration(
         **found.model_dump(exclude={"scales", "figures", "residue_review_below", "residue_coverage"}),
         scales=found.scales | {RESIDUE: fit(probability, right)},
         figures=found.figures | {RESIDUE: figures_of(probability, after, right)},
-        residue_review_below=threshold,
-        residue_coverage=float((after >= threshold).mean()),
+        residue_review_below=review.below,
+        residue_coverage=review.coverage,
     )

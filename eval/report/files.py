@@ -12,7 +12,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic_core import to_jsonable_python
 
-from eval.report.report import Report, SideReport
+from eval.report.report import WRONG, Report, SideReport
 from taxonomy.files import write_text
 
 TEMPLATES: Final = Path(__file__).parent / "data"
@@ -44,7 +44,7 @@ def rendered(template: str, report: Report) -> str:
     segments = report.sides[0].scores["segments"]["gold"]
     shares = [ChartRow(row.what, [row.segments / (segments or 1)]) for row in report.tree]
     values = {field.name: getattr(report, field.name) for field in fields(report)}
-    return page(template, values | {"chart": chart, "tree_chart": shares})
+    return page(template, values | {"chart": chart, "tree_chart": shares, "wrong": WRONG})
 
 
 def page(template: str, values: Mapping[str, object], *folders: Path) -> str:

@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from eval.judging.calibrate import Reliability, Risk, confidences, ece, least_of, reliability, risk_coverage
+from eval.judging.calibrate import Reals, Reliability, Risk, confidences, ece, least_of, reliability, risk_coverage
 from eval.judging.compare import Comparison, compare
 from eval.judging.paired import drops
 from eval.scoring.align import Stretch
-from eval.scoring.matched import Matched, matched
+from eval.scoring.matched import Matched, Verdicts, matched
 from eval.scoring.predictions import FaultCount, Prediction, Predictions, counted
 from eval.scoring.scores import Scores, score
 from eval.scoring.seed_compat import seed_compat
@@ -21,12 +21,14 @@ from eval.scoring.tally import Rates
 from taxonomy.checkpoint.gate_record import GateRecord
 from taxonomy.checkpoint.manifest import Manifest
 from taxonomy.comments import LabelledComment
-from taxonomy.labels import LEVELS, LabelPath
-from taxonomy.tree import Taxonomy
+from taxonomy.labels import LEVELS, TEAM, LabelPath
+from taxonomy.tree import ReviewBy, Taxonomy
 
 CONFUSIONS: Final = 8
 EXAMPLES: Final = 8
 POINTS: Final = 40
+WRONG: Final = 0.05
+"""Of the segments that nobody reviews."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +118,25 @@ class LevelTrust:
 
 
 @dataclass(frozen=True, slots=True)
+class Routing:
+    """What is wrong among the segments that nobody reviews, by their share: at POINTS of all shares there are.
+
+    at_error: the greatest share of which at most WRONG is wrong.
+    """
+
+    risk: list[Risk]
+    at_error: float
+
+
+@dataclass(frozen=True, slots=True)
 class Trust:
-    """Reliability by level, and risk against coverage."""
+    """Reliability by level, and risk against coverage where the team decides what is reviewed, and where the leaf does.
+
+    There is no team where not every segment has its probability.
+    """
 
     levels: dict[str, LevelTrust]
-    risk: list[Risk]
+    routing: dict[ReviewBy, Routing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +204,7 @@ def report(
         study=STUDY,
         tree=where_wrong(both),
         confusions=confusions(both),
-        trust=_trust(gold, candidate.read.predictions),
+        trust=trust_of(gold, candidate.read.predictions, taxonomy),
         worst=worst(gold, candidate.read.predictions, both),
         decision=candidate.manifest.decision if candidate.manifest else None,
     )
@@ -268,19 +284,28 @@ def confusions(both: Matched) -> dict[str, list[Confusion]]:
     return found
 
 
-def _trust(gold: Sequence[LabelledComment], predictions: Sequence[Prediction]) -> Trust | None:
+def trust_of(gold: Sequence[LabelledComment], predictions: Sequence[Prediction], taxonomy: Taxonomy) -> Trust | None:
     """Reliability by level and risk against coverage; None where no segment carries confidences."""
     if not any(s.confidence for p in predictions for s in p.segments):
         return None
-    found = confidences(gold, predictions)
-    risks = risk_coverage(least_of(found.probability), found.wrong)
-    chosen = sorted({round(n) for n in np.linspace(0, len(risks) - 1, POINTS)})
+    found = confidences(gold, predictions, taxonomy)
+    routing: dict[ReviewBy, Routing] = {}
+    if found.has_teams:
+        routing["team"] = _routing(found.probability[TEAM], ~found.right[TEAM])
+    routing["leaf"] = _routing(least_of(found.probability), found.wrong)
     levels = {}
     for name, known in found.known.items():
         probability, right = found.probability[name][known], found.right[name][known]
         if known.any():
             levels[name] = LevelTrust(ece(probability, right), reliability(probability, right))
-    return Trust(levels, [risks[n] for n in chosen])
+    return Trust(levels, routing)
+
+
+def _routing(surest: Reals, wrong: Verdicts) -> Routing:
+    risks = risk_coverage(surest, wrong)
+    chosen = sorted({round(n) for n in np.linspace(0, len(risks) - 1, POINTS)})
+    share = max((risk.coverage for risk in risks if risk.error <= WRONG), default=0.0)
+    return Routing([risks[n] for n in chosen], share)
 
 
 def worst(gold: Sequence[LabelledComment], predictions: Sequence[Prediction], both: Matched) -> list[WorstComment]:

@@ -13,6 +13,7 @@ from eval.scoring.align import overlapping, shared
 from eval.scoring.columns import Columns, Numbers
 from eval.scoring.matched import Matched, Predicted, Verdicts, matched
 from eval.scoring.tally import Rates, Tally, f1_interval
+from eval.scoring.teams import team_names, team_numbers
 from taxonomy.comments import LabelledComment
 from taxonomy.labels import EMOTIONS, LEVELS, LabelPath
 from taxonomy.tree import Taxonomy
@@ -23,14 +24,22 @@ NOBODY: Final = -1
 """The label of a segment that is not there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Always:
+    """An emotion, and the accuracy of giving it to every segment."""
+
+    emotion: str
+    accuracy: float
+
+
 @dataclass(frozen=True)
 class Scores:
     """Micro tallies by name; what could not be scored is None.
 
     levels: L1 down: the path to that level is right on an aligned segment; of segments whose paths reach it. leaf: the
     whole path, wherever it ends; of all segments. macro, weighted: of leaves, averaged over labels. span: the alignment
-    alone; strict where the bounds are equal. emotion: right emotions among aligned segments. tail, groups, teams: by
-    training frequency of the leaf, by group of the comment, by team.
+    alone; strict where the bounds are equal. emotion: right emotions among aligned segments; emotions: the same of
+    each. tail, groups, teams: by training frequency of the leaf, by group of the comment, by team.
     """
 
     levels: dict[str, Tally]
@@ -47,9 +56,18 @@ class Scores:
     verbatim: float | None
     emotion: Tally
     emotion_macro_f1: float | None
+    emotions: dict[str, Tally]
     tail: dict[str, Tally] | None
     groups: dict[str, Tally] | None
     teams: dict[str, Tally] | None
+
+    @property
+    def always(self) -> Always | None:
+        """The commonest emotion of the aligned gold segments, which a prediction has to beat."""
+        if not self.emotion.gold:
+            return None
+        name = max(self.emotions, key=lambda emotion: self.emotions[emotion].gold)
+        return Always(name, self.emotions[name].gold / self.emotion.gold)
 
     def as_json(self) -> dict[str, Any]:
         """As commands print it and manifests keep it."""
@@ -66,7 +84,12 @@ class Scores:
             "span": {"strict": asdict(self.span_strict.rates), "partial": asdict(self.span.rates)},
             "coverage": self.coverage,
             "verbatim": self.verbatim,
-            "emotion": {"macro_f1": self.emotion_macro_f1, "accuracy": self.emotion.recall},
+            "emotion": {
+                "macro_f1": self.emotion_macro_f1,
+                "accuracy": self.emotion.recall,
+                "always": self.always and asdict(self.always),
+                "emotions": _parts(self.emotions),
+            },
             "tail": self.tail and _parts(self.tail),
             "groups": self.groups and _parts(self.groups),
             "routing": self.teams and _routing(self.teams),
@@ -115,6 +138,7 @@ def score(
         verbatim=float(np.mean(both.predicted.lengths > 0)) if both.predicted.size else None,
         emotion=Tally(int(both.right_emotion.sum()), both.pairs.gold.size, both.pairs.gold.size),
         emotion_macro_f1=_emotion_macro_f1(both),
+        emotions=_emotions(both),
         tail=None if seen is None else _tail(both, seen),
         groups=None if groups is None else _groups(both, [groups[comment.id] for comment in gold]),
         teams=None if taxonomy is None else _teams(both, taxonomy),
@@ -182,6 +206,14 @@ def _emotion_macro_f1(both: Matched) -> float | None:
     return float(f1_score(true, given, labels=labels, average="macro", zero_division=0)) if true.size else None
 
 
+def _emotions(both: Matched) -> dict[str, Tally]:
+    """Of the aligned segments those that have an emotion, and those that were given it."""
+    gold, given = both.gold.emotion[both.pairs.gold], both.predicted.emotion[both.pairs.predicted]
+    sides = [(gold == code, given == code) for code in range(len(EMOTIONS))]
+    tallies = [Tally(int((own & said).sum()), int(said.sum()), int(own.sum())) for own, said in sides]
+    return dict(zip(EMOTIONS, tallies, strict=True))
+
+
 def _tail(both: Matched, seen: Mapping[LabelPath, int]) -> dict[str, Tally]:
     most = [n for n in TAIL.values() if n is not None]
     of_path = np.searchsorted(most, both.paths.each(lambda path: seen.get(path, 0)))
@@ -195,11 +227,10 @@ def _groups(both: Matched, names: Sequence[str]) -> dict[str, Tally]:
 
 
 def _teams(both: Matched, taxonomy: Taxonomy) -> dict[str, Tally]:
-    names = sorted({leaf.team for leaf in taxonomy.leaves if leaf.team})
-    number = {name: code for code, name in enumerate(names)}
-    of_path = both.paths.each(lambda path: number.get(taxonomy.leaf(path).team, NOBODY) if path in taxonomy else NOBODY)
-    gold, predicted = of_path[both.gold.path], of_path[both.predicted.path]
-    return _by(both, both.equal(gold, predicted), gold, predicted, names)
+    names, number = team_names(taxonomy), team_numbers(both.paths, taxonomy)
+    gold, predicted = number[both.gold.path], number[both.predicted.path]
+    tallies = _by(both, both.equal(gold, predicted), gold, predicted, names)
+    return {name: tally for name, tally in tallies.items() if name}
 
 
 def _by(both: Matched, right: Verdicts, gold: Numbers, predicted: Numbers, names: Sequence[str]) -> dict[str, Tally]:

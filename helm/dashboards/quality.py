@@ -32,7 +32,7 @@ QUALITY: Final = {
     "Certainty": [
         Chart(
             "Confidence",
-            "Median probability of the path down to each level, of the emotion, and that residue holds no feedback.",
+            "Median probability of the path down to each level, of emotion and team; that residue holds no feedback.",
             "percentunit",
             quantiles("confidence", 0.5, by="level"),
         ),

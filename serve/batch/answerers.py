@@ -66,7 +66,8 @@ async def started_engine(start: Callable[[], Awaitable[Router]]) -> AsyncIterato
             if not router.is_alive:
                 raise
             return failed(error)
-        return response_of(answer, router.pair, request.id or "1", dict(request.metadata)).model_dump()
+        response = response_of(answer, router.pair, request.id or "1", dict(request.metadata), request.alternatives)
+        return response.model_dump()
 
     try:
         yield ask

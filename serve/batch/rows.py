@@ -1,7 +1,7 @@
 """Comments to route, from files: a row holds what `POST /v1/route` takes, and is checked by the same model.
 
-JSONL: an object a row. CSV, TSV, XLSX: columns `comment` (or `text`), `id`, `deadline_ms`, and `metadata.NAME` for each
-entry of the metadata.
+JSONL: an object a row. CSV, TSV, XLSX: columns `comment` (or `text`), `id`, `deadline_ms`, `alternatives`, and
+`metadata.NAME` for each entry of the metadata.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from taxonomy.jsonl import Row, read_rows
 
 _COMMENT: Final = ("comment", "text")
 _METADATA: Final = "metadata."
-_PLAIN: Final = (*_COMMENT, "id", "deadline_ms")
+_NUMBERS: Final = ("deadline_ms", "alternatives")
+_PLAIN: Final = (*_COMMENT, "id", *_NUMBERS)
 
 
 class AskedRow(NamedTuple):
@@ -68,7 +69,8 @@ def _check_columns(records: Records) -> None:
     where = records.table.where(records.header)
     if unknown := [name for name in records.names if not _is_known(name.casefold())]:
         columns = f"unknown column{'s' * (len(unknown) > 1)} {', '.join(map(repr, unknown))}"
-        remedy = f"use comment, id, deadline_ms, or {_METADATA}{unknown[0]} for what is to come back with the answer"
+        ours = f"use comment, id, {', '.join(_NUMBERS)}"
+        remedy = f"{ours}, or {_METADATA}{unknown[0]} for what is to come back with the answer"
         raise DataInvalid(f"{where}: {columns}; {remedy}")
     if {*_COMMENT} <= {name.casefold() for name in records.names}:
         raise DataInvalid(f"{where}: both comment and text are columns; keep the one that is to be routed")
@@ -86,9 +88,17 @@ def _nested(row: Row | DataInvalid) -> Row | DataInvalid:
         elif plain in _COMMENT:
             value["comment"] = text
         else:
-            is_whole = plain == "deadline_ms" and text.strip().isdecimal() and len(text) < len(str(2**63))
+            is_whole = plain in _NUMBERS and text.strip().isdecimal() and len(text) < len(str(2**63))
             value[plain] = int(text) if is_whole else text
     return Row(value, row.where, row.line)
+
+
+def with_defaults(row: AskedRow | RefusedRow, wanted: Mapping[str, int]) -> AskedRow | RefusedRow:
+    """What a row does not say of itself is as wanted."""
+    if isinstance(row, RefusedRow) or not (lacking := wanted.keys() - row.request.model_fields_set):
+        return row
+    given = {name: wanted[name] for name in lacking}
+    return row._replace(request=row.request.model_copy(update=given))
 
 
 def _rows(rows: Iterable[Row | DataInvalid]) -> Iterator[AskedRow | RefusedRow]:

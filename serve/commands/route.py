@@ -20,10 +20,11 @@ if TYPE_CHECKING:  # what runs is imported when it runs
     from serve.routing.router import Router
 
 _FILE: Final = (
-    "JSONL, or CSV, TSV, XLSX with columns: rows of what POST /v1/route takes (comment, id, metadata, deadline_ms; "
-    "as columns: comment or text, id, deadline_ms, metadata.NAME). A row in error is named and the others are "
-    "answered; then the exit code is 1."
+    "JSONL, or CSV, TSV, XLSX with columns: rows of what POST /v1/route takes (comment, id, metadata, deadline_ms, "
+    "alternatives; as columns: comment or text, id, deadline_ms, alternatives, metadata.NAME). A row in error is named "
+    "and the others are answered; then the exit code is 1."
 )
+_ALTERNATIVES: Final = "So many other paths of each segment, the likeliest first (0 to 5); a row may say otherwise."
 _OUT: Final = (
     "JSONL in the order of the rows: an answer each, and line, id and problem of a row that failed; standard output "
     "where none is named. Written row by row: after Ctrl-C what was answered stands there."
@@ -35,6 +36,7 @@ def command(
     file: Annotated[Path | None, typer.Option(help=_FILE)] = None,
     out: Annotated[Path | None, typer.Option(help=_OUT)] = None,
     url: Annotated[str | None, typer.Option(help="Ask a running service, such as http://127.0.0.1:8000.")] = None,
+    alternatives: Annotated[int, typer.Option(min=0, max=5, help=_ALTERNATIVES)] = 0,
     sheet: Annotated[str | None, typer.Option(help="The workbook's sheet, where several have such columns.")] = None,
     checkpoint: Checkpoint = None,
     taxonomy: TaxonomyFile = None,
@@ -44,11 +46,13 @@ def command(
     if (file is None) == (text is None):
         raise CallWrong("give either a comment or --file, and not both")
     from serve.batch.routing import route_file, route_one
-    from serve.batch.rows import AskedRow, read_comment_file
+    from serve.batch.rows import AskedRow, read_comment_file, with_defaults
     from serve.http.schemas import RouteRequest
 
+    # Not asked for, it is not sent: an older service would refuse a field that it does not know.
+    wanted = {"alternatives": alternatives} if alternatives else {}
     if file is None:
-        request = RouteRequest(comment=_text(str(text)), id=None if url else "1")
+        request = RouteRequest(comment=_text(str(text)), id=None if url else "1").model_copy(update=wanted)
         answerer = _answerer(url, checkpoint, taxonomy, settings)
         with results_alone() as stdout:
             return asyncio.run(route_one(answerer, AskedRow("", 1, request), stdout))
@@ -58,7 +62,7 @@ def command(
     for line in comments.read:
         print(f"{NAME}: {file}: {line}", file=sys.stderr)
     # All of them first: what cannot be asked is named before an engine is loaded.
-    rows = list(comments.rows)
+    rows = [with_defaults(row, wanted) for row in comments.rows]
     with results_alone() as stdout:
         return route_file(lambda: _answerer(url, checkpoint, taxonomy, settings), rows, out, stdout)
 

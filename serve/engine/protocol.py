@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from serve.engine.model import Model
 from taxonomy.errors import EngineFailed
@@ -21,8 +22,12 @@ class Task:
     chunk_tokens: tuple[tuple[int, ...], ...]
 
 
-class Rival(NamedTuple):
-    """The likeliest token that was not taken, and its log-probability."""
+MOST_ALTERNATIVES: Final = 19
+"""So many alternatives an engine tells of a decision at most: vLLM tells of 20 tokens, unless it is asked for more."""
+
+
+class Alternative(NamedTuple):
+    """An allowed token that was not taken, and its log-probability among the allowed ones."""
 
     token: int
     logprob: float
@@ -33,19 +38,20 @@ class Decoded:
     """An answer's decisions in order: each one's token, and its log-probability among the tokens allowed there.
 
     All other tokens of the answer are forced; `Automaton.walk` has them. masking_s: seconds that the engine spent on
-    masks and on advancing for it. rivals: one a decision. Either is None where the engine does not say.
+    masks and on advancing for it. alternatives: of each decision the other tokens, the likeliest first, those without
+    any probability left out; MOST_ALTERNATIVES at most. Either is None where the engine does not say.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     masking_s: float | None = field(default=None, compare=False)
-    rivals: tuple[Rival, ...] | None = field(default=None, compare=False)
+    alternatives: tuple[tuple[Alternative, ...], ...] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.tokens) != len(self.logprobs):
             raise ValueError(f"{len(self.tokens)} tokens with {len(self.logprobs)} log-probabilities")
-        if self.rivals is not None and len(self.tokens) != len(self.rivals):
-            raise ValueError(f"{len(self.tokens)} tokens with {len(self.rivals)} rivals")
+        if self.alternatives is not None and len(self.tokens) != len(self.alternatives):
+            raise ValueError(f"{len(self.tokens)} tokens with alternatives of {len(self.alternatives)}")
 
 
 class Engine(Protocol):
@@ -90,7 +96,10 @@ class SingleModel:
 
 
 class ScriptedEngine(SingleModel):
-    """An engine without a model: at every decision `choose` picks among the allowed tokens, with a log-probability."""
+    """An engine without a model: at every decision `choose` picks among the allowed tokens, with a log-probability.
+
+    The other tokens have what that leaves, all alike.
+    """
 
     kind = "scripted/float32"
 
@@ -101,13 +110,20 @@ class ScriptedEngine(SingleModel):
 
     async def decode(self, task: Task) -> Decoded:
         walk = self._automaton.walk(task.chunk_tokens)
-        tokens, logprobs = [], []
+        tokens, logprobs, alternatives = [], [], []
         while not walk.is_done:
-            token, logprob = self._choose(walk.allowed)
+            token, logprob = self._choose(allowed := walk.allowed)
             walk.decide(token)
             tokens.append(token)
             logprobs.append(logprob)
-        return Decoded(tuple(tokens), tuple(logprobs))
+            alternatives.append(_alike([other for other in allowed if other != token], 1 - math.exp(logprob)))
+        return Decoded(tuple(tokens), tuple(logprobs), alternatives=tuple(alternatives))
 
     async def reload(self, model: Model) -> None:
         """It decides as before: it has no weights."""
+
+
+def _alike(tokens: Sequence[int], probability: float) -> tuple[Alternative, ...]:
+    if probability <= 0:
+        return ()
+    return tuple(Alternative(token, math.log(probability / len(tokens))) for token in tokens[:MOST_ALTERNATIVES])

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 from pydantic_core import PydanticCustomError
 
-from serve.routing.answer import Answer
+from serve.routing.answer import MOST_PATHS, Answer
 from serve.routing.pair import Pair
 from taxonomy.labels import LEVELS
+from taxonomy.language.posterior import PathShare
 from taxonomy.tree import Taxonomy
 
 LONGEST_NAME: Final = 200
@@ -38,7 +39,7 @@ ANSWER_EXAMPLE: Final[dict[str, Any]] = {
             "L3": "Misdelivery",
             "L4": "Wrong Entrance or Floor",
             "emotion": "negative",
-            "confidence": {"L1": 0.99, "L2": 0.98, "L3": 0.98, "L4": 0.93, "emotion": 0.98},
+            "confidence": {"L1": 0.99, "L2": 0.98, "L3": 0.98, "L4": 0.93, "emotion": 0.98, "team": 0.99},
             "team": "logistics",
             "workflow": "Parcel investigation",
             "needs_review": False,
@@ -52,7 +53,7 @@ ANSWER_EXAMPLE: Final[dict[str, Any]] = {
             "L3": "Percentage Accuracy",
             "L4": "Frozen Percentage",
             "emotion": "negative",
-            "confidence": {"L1": 0.99, "L2": 0.97, "L3": 0.95, "L4": 0.91, "emotion": 0.99},
+            "confidence": {"L1": 0.99, "L2": 0.97, "L3": 0.95, "L4": 0.91, "emotion": 0.99, "team": 0.99},
             "team": "development",
             "workflow": "Power ticket",
             "needs_review": False,
@@ -71,6 +72,17 @@ def _milliseconds(value: Any) -> Any:
         return value
     limits = f"is no whole number of milliseconds from 1 to {LONGEST_DEADLINE_MS} (a day)"
     raise PydanticCustomError("deadline", limits)
+
+
+def _few_paths(value: Any) -> Any:
+    """The same of what is no number of paths."""
+    if type(value) is int and 0 <= value <= MOST_PATHS:
+        return value
+    raise PydanticCustomError("alternatives", f"is no whole number from 0 to {MOST_PATHS}")
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class RouteRequest(BaseModel):
@@ -93,6 +105,27 @@ class RouteRequest(BaseModel):
         Field(ge=1, le=LONGEST_DEADLINE_MS, strict=True, description="Give up after so many ms (504)."),
         BeforeValidator(_milliseconds),
     ] = None
+    alternatives: Annotated[
+        int,
+        Field(ge=0, le=MOST_PATHS, strict=True, description="So many other paths to name of each segment."),
+        BeforeValidator(_few_paths),
+    ] = 0
+
+
+class AlternativeOut(BaseModel):
+    """Another path that the segment might have. A level below the end of its path is null.
+
+    A path that ends above a leaf stands for all leaves below it: nothing was decided between them.
+    """
+
+    model_config = _ALWAYS_THERE
+
+    L1: str
+    L2: str | None = None
+    L3: str | None = None
+    L4: str | None = None
+    confidence: Annotated[float, Field(description="The probability of the path.")]
+    team: Annotated[str | None, Field(description="Null where the leaves below the path have several.")]
 
 
 class SegmentOut(BaseModel):
@@ -110,11 +143,21 @@ class SegmentOut(BaseModel):
     emotion: str
     confidence: Annotated[
         dict[str, float],
-        Field(description="For each level of the path the probability of the path down to it; that of the emotion."),
+        Field(
+            description="For each level of the path the probability of the path down to it; that of the emotion; that "
+            "of the team, by whichever of its paths."
+        ),
     ]
     team: str
     workflow: str
     needs_review: bool
+    alternatives: Annotated[
+        list[AlternativeOut] | None,
+        Field(
+            exclude_if=_is_none,
+            description="The likeliest other paths; only where some were asked for.",
+        ),
+    ] = None
 
 
 class ResidueOut(BaseModel):
@@ -183,8 +226,14 @@ class Problem(BaseModel):
     errors: list[FieldError] = []
 
 
-def response_of(answer: Answer, pair: Pair, id: str, metadata: dict[str, str]) -> RouteResponse:  # noqa: A002
-    """The answer as it goes out."""
+def response_of(
+    answer: Answer,
+    pair: Pair,
+    id: str,  # noqa: A002
+    metadata: dict[str, str],
+    alternatives: int = 0,
+) -> RouteResponse:
+    """The answer as it goes out, each segment with so many other paths."""
     segments = [
         SegmentOut(
             content=routed.part.content,
@@ -196,6 +245,9 @@ def response_of(answer: Answer, pair: Pair, id: str, metadata: dict[str, str]) -
             team=routed.leaf.team,
             workflow=routed.leaf.workflow,
             needs_review=routed.needs_review,
+            alternatives=[_alternative(other) for other in routed.alternatives[:alternatives]]
+            if alternatives
+            else None,
         )
         for routed in answer.segments
     ]
@@ -217,6 +269,11 @@ def response_of(answer: Answer, pair: Pair, id: str, metadata: dict[str, str]) -
         ],
         metadata=metadata,
     )
+
+
+def _alternative(other: PathShare) -> AlternativeOut:
+    levels = dict(zip(LEVELS, other.path, strict=False))
+    return AlternativeOut(**levels, confidence=round(other.probability, 6), team=other.team)
 
 
 def taxonomy_response(taxonomy: Taxonomy) -> TaxonomyResponse:

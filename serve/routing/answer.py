@@ -7,22 +7,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from serve.engine.protocol import Decoded, Rival, Task
+from serve.engine.protocol import Alternative, Decoded, Task
 from serve.routing.pair import Pair
 from taxonomy.errors import AnswerInvalid
-from taxonomy.labels import LEVELS, emotion_named
+from taxonomy.labels import LEVELS, TEAM, emotion_named
 from taxonomy.language.answer import Part
 from taxonomy.language.automaton import Closing, Walk
+from taxonomy.language.posterior import Decided, PathShare
 from taxonomy.tree import Leaf
+
+MOST_PATHS: Final = 5
+"""Other paths that an answer names of a segment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """A segment and where its work goes. `confidence` has one probability a level and one of the emotion.
+    """A segment and where its work goes. `confidence` has one probability a level, one of the emotion, one of the team.
 
-    A level's probability is that of the whole path down to it: the product of its decisions and of those above it,
+    A level's probability is that of the whole path down to it: the product of its decisions and of those above it. The
+    team's is that of all paths that it has. alternatives: other paths, the likeliest first, MOST_PATHS at most. All are
     calibrated where the checkpoint is.
     """
 
@@ -32,6 +37,7 @@ class Routed:
     leaf: Leaf
     confidence: dict[str, float]
     needs_review: bool
+    alternatives: tuple[PathShare, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +80,19 @@ def answer_of(task: Task, decoded: Decoded, pair: Pair, engine_s: float = 0.0) -
     """Read what was decided. Raises AnswerInvalid where it makes no answer to the comment (a violation)."""
     walk = pair.automaton.walk(task.chunk_tokens)
     forced = len(walk.forced)
-    rivals = decoded.rivals or [None] * len(decoded.tokens)
+    decided: list[list[Decided]] = [[]]
+    alternatives = decoded.alternatives or [()] * len(decoded.tokens)
     try:
-        for token, logprob, rival in zip(decoded.tokens, decoded.logprobs, rivals, strict=True):
-            forced += len(walk.decide(token, _where_cut(walk, token, logprob, rival)))
+        for token, logprob, others in zip(decoded.tokens, decoded.logprobs, alternatives, strict=True):
+            decided[-1].append(Decided(walk.branch, token, {token: logprob, **dict(others)}))
+            forced += len(walk.decide(token, _where_cut(walk, token, logprob, others)))
+            if len(walk.closings) == len(decided):
+                decided.append([])
     except ValueError as error:
         raise AnswerInvalid(f"the engine's answer is not in the language of answers: {error}") from error
     if not walk.is_done:
         raise AnswerInvalid("the engine's answer ends before its comment does")
-    cuts = list(_cuts(task, walk))
+    cuts = list(_cuts(task, walk, decided))
     segments = tuple(_routed(cut, pair) for cut in cuts if cut.is_segment)
     residue = tuple(
         _residue(list(run), pair) for is_segment, run in groupby(cuts, attrgetter("is_segment")) if not is_segment
@@ -90,30 +100,33 @@ def answer_of(task: Task, decoded: Decoded, pair: Pair, engine_s: float = 0.0) -
     return Answer(segments, residue, len(decoded.tokens), forced, engine_s)
 
 
-def _where_cut(walk: Walk, token: int, logprob: float, rival: Rival | None) -> float:
+def _where_cut(walk: Walk, token: int, logprob: float, others: Sequence[Alternative]) -> float:
     """A decision's log-probability without what it says of where the segment ends.
 
     Where the segment may end or go on, that it ends as residue competes with two others: that it ends as a segment,
     and that it goes on, which says nothing of feedback. Only the first counts against it: P(residue) / (P(residue) +
-    P(segment)). What the rival leaves open counts against it, so that the probability is rather too small.
+    P(segment)). Where that one is not among those told of, all that it may have counts against it, so that the
+    probability is rather too small.
     """
     onward = walk.onward
     if token in onward:
         return 0.0
     chosen = math.exp(logprob)
-    if not onward or rival is None or not chosen:
+    if not onward or not others or not chosen:
         return logprob
-    second = math.exp(rival.logprob)
-    other = min(second, max(0.0, 1 - chosen - second)) if rival.token in onward else second
-    return -math.log1p(other / chosen)
+    told = [math.exp(other.logprob) for other in others]
+    closing = [math.exp(other.logprob) for other in others if other.token not in onward]
+    rival = sum(closing) if closing else min(told[-1], max(0.0, 1 - chosen - sum(told)))
+    return -math.log1p(rival / chosen)
 
 
 class _Cut(NamedTuple):
-    """A piece of the comment, and how the model closed it."""
+    """A piece of the comment, how the model closed it, and the decisions that did."""
 
     content: str
     start: int
     closing: Closing
+    decided: Sequence[Decided]
 
     @property
     def end(self) -> int:
@@ -124,10 +137,10 @@ class _Cut(NamedTuple):
         return bool(self.closing.named)
 
 
-def _cuts(task: Task, walk: Walk) -> Iterator[_Cut]:
+def _cuts(task: Task, walk: Walk, decided: Sequence[Sequence[Decided]]) -> Iterator[_Cut]:
     first = start = 0
-    for closing in walk.closings:
-        cut = _Cut("".join(task.chunks[first : closing.chunks]), start, closing)
+    for closing, own in zip(walk.closings, decided, strict=False):
+        cut = _Cut("".join(task.chunks[first : closing.chunks]), start, closing, own)
         yield cut
         first, start = closing.chunks, cut.end
 
@@ -145,12 +158,15 @@ def _residue(cuts: Sequence[_Cut], pair: Pair) -> Residue:
 def _routed(cut: _Cut, pair: Pair) -> Routed:
     *path, emotion = cut.closing.named
     leaf = pair.taxonomy.leaf(tuple(path))
-    confidence = _confidence(cut.closing)
-    if pair.calibration:
-        confidence = pair.calibration.applied(confidence)
-    unsure = min(confidence.values()) < pair.review_below
+    posterior = pair.leaves_below.posterior(cut.decided, leaf)
+    confidence = _confidence(cut.closing) | {TEAM: min(1.0, posterior.teams[leaf.team])}
+    others = posterior.others[:MOST_PATHS]
+    if found := pair.calibration:
+        confidence = found.applied(confidence)
+        scaled = [other._replace(probability=found.of_path(other.path, other.probability)) for other in others]
+        others = tuple(sorted(scaled, key=attrgetter("probability"), reverse=True))
     part = Part(cut.content, leaf.path, emotion_named(emotion))
-    return Routed(part, cut.start, cut.end, leaf, confidence, unsure)
+    return Routed(part, cut.start, cut.end, leaf, confidence, pair.needs_review(confidence), others)
 
 
 def _confidence(closing: Closing) -> dict[str, float]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from serve.engine.model import Model
 from taxonomy.checkpoint.calibration import Calibration
-from taxonomy.labels import CheckpointId
+from taxonomy.labels import TEAM, CheckpointId
 from taxonomy.language.automaton import Automaton
 from taxonomy.language.language import Language
+from taxonomy.language.posterior import LeavesBelow
 from taxonomy.language.prompt import Prompt
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
@@ -47,10 +49,22 @@ class Pair:
     def language(self) -> Language:
         return Language(self.tokens, self.prompt, self.automaton)
 
-    @property
-    def review_below(self) -> float:
-        """A segment less sure than this at any level needs a person's eye."""
-        return self.calibration.review_below if self.calibration else self.taxonomy.review_below
+    @cached_property
+    def leaves_below(self) -> LeavesBelow:
+        """Where each of the automaton's decisions on labels leads."""
+        return LeavesBelow(self.automaton, self.taxonomy)
+
+    def needs_review(self, confidence: Mapping[str, float]) -> bool:
+        """Whether a segment needs a person's eye: by its team, unless the taxonomy says by its leaf.
+
+        A calibration from before there was one of the team knows a threshold for the leaf alone, which then decides.
+        """
+        found = self.calibration
+        if self.taxonomy.review_by == "leaf" or (found and found.team_review_below is None):
+            below = found.review_below if found else self.taxonomy.review_below
+            return min(probability for name, probability in confidence.items() if name != TEAM) < below
+        own = found.team_review_below if found else None
+        return confidence[TEAM] < (self.taxonomy.review_below if own is None else own)
 
     @property
     def residue_review_below(self) -> float:

@@ -99,6 +99,7 @@ class Router:
         Raises EngineFailed, or CheckpointInvalid where the engine's context has no room for any comment.
         """
         check_fits(self.pair, self._context, self._limits.max_chunks)
+        _ = self.pair.leaves_below  # made when it is first asked for
         await self.decoded(WARM_UP)
 
     async def reloaded(self, pair: Pair) -> Router:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from serve.routing.answer import Answer
 from taxonomy.checkpoint.calibration import RESIDUE
-from taxonomy.labels import EMOTIONS, LEVELS
+from taxonomy.labels import EMOTIONS, LEVELS, TEAM
 from taxonomy.tree import Taxonomy
 
 CONFIDENCE: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
@@ -58,7 +58,7 @@ class AnswerMetrics:
         )
         self._confidence = Histogram(
             "route_feedback_confidence",
-            "Probability of each level's path and of the emotion, by segment; and that residue holds no feedback.",
+            "Probability of each level's path, of emotion and team, by segment; and that residue holds no feedback.",
             ["level"],
             buckets=CONFIDENCE,
             registry=registry,
@@ -78,7 +78,7 @@ class AnswerMetrics:
             self._reviews.labels(self._capped("team", team))
             for emotion in EMOTIONS:
                 self._segments.labels(self._capped("l1", l1), self._capped("team", team), emotion)
-        for level in (*LEVELS[: taxonomy.depth], "emotion", RESIDUE):
+        for level in (*LEVELS[: taxonomy.depth], "emotion", TEAM, RESIDUE):
             self._confidence.labels(level)
 
     def count(self, answer: Answer) -> None:

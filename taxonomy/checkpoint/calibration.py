@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from taxonomy.labels import LEVELS
+from taxonomy.labels import LEVELS, TEAM, LabelPath
 
 SURE: Final = 1e-6
 """Probabilities are kept this far from 0 and 1, whose logits are infinite."""
@@ -20,7 +20,7 @@ RESIDUE: Final = "residue"
 class Scale(BaseModel):
     """Of one level: ln(p) / temperature - ln(1 - p) / upper_temperature + bias is the logit of the new probability.
 
-    Only the chosen path's probability is known, not its rivals', so the map is one of two classes: right or not (beta
+    Whatever else was possible, the map is of one probability, so it is one of two classes: right or not (beta
     calibration, Kull et al. 2017; with equal temperatures it is Platt's). The first temperature rules where p is small,
     the second where it is near 1; None: the same. The bias is for what no temperature can mend: a segment that is cut
     wrongly has no right label.
@@ -41,13 +41,15 @@ class Scale(BaseModel):
 
 
 class Calibration(BaseModel):
-    """The scales by level, "emotion" and "residue"; under `review_below` a segment needs a person's eye.
+    """The scales by level, "emotion", "team" and "residue"; a segment under what decides needs a person's eye.
 
-    wanted_error: the share of wrong ones among unreviewed segments that `review_below` was chosen for.
-    coverage: the share of segments that were not under it. comments, segments: fitted on so many.
+    wanted_error: the share of wrong ones among what nobody reviews, for which each threshold was chosen.
+    review_below, coverage: where the leaf decides; by the least sure of its levels and the emotion. coverage: the share
+    of segments that were not under it. comments, segments: fitted on so many.
     figures: by level, what held-out folds gave: accuracy, ECE and Brier score, each before and after.
-    residue_review_below, residue_coverage: the same of stretches without feedback; wrong is one that holds some. None
-    where there is no scale for it: then its probability is the model's own.
+    team_review_below, team_coverage: the same where the team decides; wrong is another team's segment.
+    residue_review_below, residue_coverage: the same of stretches without feedback; wrong is one that holds some. Either
+    pair is None where there is no scale for it: then its probability is the model's own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,14 +61,19 @@ class Calibration(BaseModel):
     comments: int
     segments: int
     figures: dict[str, dict[str, float]] = Field(default_factory=dict)
+    team_review_below: Probability | None = None
+    team_coverage: Probability | None = None
     residue_review_below: Probability | None = None
     residue_coverage: Probability | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Calibration:
-        beside = {self.residue_review_below is not None, self.residue_coverage is not None, RESIDUE in self.scales}
-        if len(beside) > 1:
-            raise ValueError("residue has a scale, a threshold and a coverage, or none of them")
+        for name, threshold, coverage in (
+            (TEAM, self.team_review_below, self.team_coverage),
+            (RESIDUE, self.residue_review_below, self.residue_coverage),
+        ):
+            if len({threshold is not None, coverage is not None, name in self.scales}) > 1:
+                raise ValueError(f"{name} has a scale, a threshold and a coverage, or none of them")
         return self
 
     def of_residue(self, probability: float) -> float:
@@ -74,10 +81,19 @@ class Calibration(BaseModel):
         return self.scales[RESIDUE].of(probability) if RESIDUE in self.scales else probability
 
     def applied(self, confidence: Mapping[str, float]) -> dict[str, float]:
-        """Calibrated probabilities of L1 down and of the emotion; no level is surer than the one above it."""
-        scaled = {name: self.scales[name].of(probability) for name, probability in confidence.items()}
+        """Calibrated probabilities of L1 down, of the emotion and of the team.
+
+        No level is surer than the one above it, and no leaf than its team, which keeps its own if it has no scale.
+        """
+        scaled = {name: self.scales[name].of(p) if name in self.scales else p for name, p in confidence.items()}
         above = 1.0
         for level in LEVELS:
             if level in scaled:
                 above = scaled[level] = min(above, scaled[level])
+        if TEAM in scaled and TEAM in self.scales:
+            scaled[TEAM] = max(above, scaled[TEAM])
         return scaled
+
+    def of_path(self, path: LabelPath, probability: float) -> float:
+        """The calibrated probability of a path that was not taken, by the scale of the level that it ends at."""
+        return self.scales[LEVELS[len(path) - 1]].of(probability)

@@ -12,9 +12,9 @@ from typing import Final
 
 from taxonomy.errors import CallWrong
 from taxonomy.files import whole
-from taxonomy.formats.tables import REVIEW
+from taxonomy.formats.tables import BELOW, BY
 from taxonomy.labels import LEVELS
-from taxonomy.tree import DEFAULT_REVIEW_BELOW, Taxonomy
+from taxonomy.tree import DEFAULT_REVIEW_BELOW, REVIEW_BY, Taxonomy
 
 _JOIN: Final = " | "
 _CELL: Final = 32_767
@@ -73,7 +73,9 @@ def _rows(taxonomy: Taxonomy) -> Iterable[list[str]]:
     depth = taxonomy.depth
     has_synonyms = any(leaf.synonyms for leaf in taxonomy.leaves) or any(n.synonyms for n in taxonomy.notes.values())
     if taxonomy.review_below != DEFAULT_REVIEW_BELOW:
-        yield [REVIEW, repr(taxonomy.review_below)]
+        yield [BELOW, repr(taxonomy.review_below)]
+    if taxonomy.review_by != REVIEW_BY[0]:
+        yield [BY, taxonomy.review_by]
     yield [*LEVELS[:depth], "description", *(["synonyms"] if has_synonyms else []), "team", "workflow"]
     for path, note in taxonomy.notes.items():
         synonyms = [_JOIN.join(note.synonyms)] if has_synonyms else []

@@ -1,10 +1,10 @@
 """Tables as taxonomies: one row a leaf, columns L1..L4, description, synonyms, team, workflow.
 
 Synonyms are divided by "|". A `review_below` other than the default stands in a row of its own, `#review_below,0.4`,
-above the header; so may a title. A path may end early: its last levels are empty. An empty level with a label to its
-right is that of the row above ("parents given once"), where all levels to its left are those of the row above too. A
-row of a path that others go on from describes an inner node, whose team and workflow hold for those below it that name
-none.
+above the header, and so does a `review_by` (`#review_by,leaf`); so may a title. A path may end early: its last levels
+are empty. An empty level with a label to its right is that of the row above ("parents given once"), where all levels to
+its left are those of the row above too. A row of a path that others go on from describes an inner node, whose team and
+workflow hold for those below it that name none.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from taxonomy.formats.loaded import Loaded
 from taxonomy.formats.text import MAX_NODES
 from taxonomy.labels import LEVELS, LabelPath
 from taxonomy.names import without_unseen
-from taxonomy.tree import DEFAULT_REVIEW_BELOW
+from taxonomy.tree import DEFAULT_REVIEW_BELOW, REVIEW_BY
 from taxonomy.validate import Row, taxonomy_from_rows
 
 TEXTS: Final = ("description", "synonyms", "team", "workflow")
 COLUMNS: Final = (*LEVELS, *TEXTS)
 DELIMITERS: Final = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
-REVIEW: Final = "#review_below"
+BELOW: Final = "#review_below"
+BY: Final = "#review_by"
 _BETWEEN: Final = re.compile(r"[\s_-]+")
 _ABOVE: Final = 50
 """Rows in which the header is looked for."""
@@ -69,7 +70,7 @@ def taxonomy_of_table(table: Table) -> Loaded:
     """Raises TaxonomyInvalid with every fault and its line or cell."""
     reader = _Reader(table)
     rows = reader.rows()
-    taxonomy = taxonomy_from_rows(rows, reader.faults, table.source, reader.review_below)
+    taxonomy = taxonomy_from_rows(rows, reader.faults, table.source, reader.review_below, reader.review_by)
     return Loaded(taxonomy, (*table.read, *reader.read))
 
 
@@ -79,6 +80,7 @@ class _Reader:
     faults: list[Fault] = field(default_factory=list)
     read: list[str] = field(default_factory=list)
     review_below: float = DEFAULT_REVIEW_BELOW
+    review_by: str = REVIEW_BY[0]
     _columns: dict[str, int] = field(default_factory=dict)
     _named: frozenset[int] = frozenset()
     _above: LabelPath | None = ()
@@ -154,9 +156,12 @@ class _Reader:
             self.read.append(f"{titles} title row{'s' * (titles != 1)} above the header passed over")
 
     def _reads_review(self, line: Line) -> bool:
-        if line.text(0).strip() != REVIEW:
+        if (name := line.text(0).strip()) not in {BELOW, BY}:
             return False
         given = line.cells.get(1, "")
+        if name == BY:
+            self.review_by = given.strip() if isinstance(given, str) else ""
+            return True
         try:
             self.review_below = float(given if isinstance(given, str) else "")
         except ValueError:

@@ -13,7 +13,7 @@ import yaml
 from taxonomy.files import whole
 from taxonomy.formats.trees import Inherited
 from taxonomy.labels import LabelPath
-from taxonomy.tree import Leaf, Taxonomy
+from taxonomy.tree import REVIEW_BY, Leaf, Taxonomy
 
 
 def write_yaml(taxonomy: Taxonomy, file: Path) -> None:
@@ -32,7 +32,8 @@ def write_json(taxonomy: Taxonomy, file: Path) -> None:
 def _document(taxonomy: Taxonomy) -> dict[str, Any]:
     groups = _grouped(list(taxonomy.leaves), 0)
     nodes = [_subtree(taxonomy, (label,), Inherited(), group) for label, group in groups.items()]
-    return {"review_below": taxonomy.review_below, "nodes": nodes}
+    by = {} if taxonomy.review_by == REVIEW_BY[0] else {"review_by": taxonomy.review_by}
+    return {"review_below": taxonomy.review_below, **by, "nodes": nodes}
 
 
 def _subtree(taxonomy: Taxonomy, path: LabelPath, inherited: Inherited, below: list[Leaf]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """YAML and JSON taxonomy files: the tree, with team and workflow inherited down the path.
 
 review_below: 0.5          # optional
+review_by: team            # optional: team or leaf
 nodes:
   - name: Delivery
     team: logistics        # holds for all below, unless a node says otherwise
@@ -23,7 +24,7 @@ from taxonomy.formats.loaded import Loaded
 from taxonomy.formats.nodes import Mapping, Node, Scalar, Sequence
 from taxonomy.formats.text import MAX_NODES, read_text
 from taxonomy.labels import LEVELS, LabelPath
-from taxonomy.tree import DEFAULT_REVIEW_BELOW
+from taxonomy.tree import DEFAULT_REVIEW_BELOW, REVIEW_BY
 from taxonomy.validate import Row, taxonomy_from_rows
 
 _TEXT_KEYS: Final = ("name", "description", "team", "workflow")
@@ -35,6 +36,13 @@ class Inherited(NamedTuple):
 
     team: str = ""
     workflow: str = ""
+
+
+class Review(NamedTuple):
+    """What a file says of it, beside its nodes."""
+
+    review_below: float = DEFAULT_REVIEW_BELOW
+    review_by: str = REVIEW_BY[0]
 
 
 def read_yaml(file: Path) -> Loaded:
@@ -50,8 +58,8 @@ def read_json(file: Path) -> Loaded:
 def _taxonomy(file: Path, read_nodes: Callable[[str, str], Node | None]) -> Loaded:
     text, encoding = read_text(file)
     reader = _TreeReader(str(file))
-    review_below = reader.document(read_nodes(text, str(file)))
-    taxonomy = taxonomy_from_rows(reader.rows, reader.faults, str(file), review_below)
+    review_below, review_by = reader.document(read_nodes(text, str(file)))
+    taxonomy = taxonomy_from_rows(reader.rows, reader.faults, str(file), review_below, review_by)
     return Loaded(taxonomy, (f"encoded in {encoding}",) if encoding else ())
 
 
@@ -64,13 +72,14 @@ class _TreeReader:
     faults: list[Fault] = field(default_factory=list)
     _too_deep: set[int] = field(default_factory=set)
 
-    def document(self, root: Node | None) -> float:
+    def document(self, root: Node | None) -> Review:
         if not isinstance(root, Mapping):
             self.faults.append(Fault(self.file, "the file holds no mapping", "begin it with 'nodes:'"))
-            return DEFAULT_REVIEW_BELOW
-        entries = self._entries(root, {"nodes", "review_below"})
+            return Review()
+        entries = self._entries(root, {"nodes", *Review._fields})
         self._children(entries.get("nodes"), (), Inherited(), root)
-        return self._number(entries.get("review_below"))
+        by = self._text(entries["review_by"], "review_by") if "review_by" in entries else None
+        return Review(self._number(entries.get("review_below")), Review().review_by if by is None else by)
 
     def _node(self, node: Node, above: LabelPath, inherited: Inherited) -> None:
         if len(self.rows) >= MAX_NODES:

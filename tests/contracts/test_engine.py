@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from serve.engine.protocol import Decoded, Engine, Rival, ScriptedEngine, Task
+from serve.engine.protocol import MOST_ALTERNATIVES, Alternative, Decoded, Engine, ScriptedEngine, Task
 from serve.routing.answer import Answer, answer_of
 from serve.routing.pair import Pair
 from serve.routing.router import Router
@@ -87,6 +88,24 @@ async def test_decoding_is_greedy_alone_or_among_others(bench: Bench) -> None:
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-3)
 
 
+async def test_of_each_decision_the_alternatives_are_told(bench: Bench, pair: Pair) -> None:
+    """Allowed, not taken, the likeliest first, and all that there is where they are not too many."""
+    tasks = [*map(bench.router.task, COMMENTS)]
+    for task, decoded in zip(tasks, await bench.decode(*tasks), strict=True):
+        walk = pair.automaton.walk(task.chunk_tokens)
+        assert decoded.alternatives
+        for token, logprob, others in zip(decoded.tokens, decoded.logprobs, decoded.alternatives, strict=True):
+            named = [other.token for other in others]
+            logprobs = [other.logprob for other in others]
+            assert {*named} <= {*walk.allowed} - {token}
+            assert len({*named}) == len(named) <= MOST_ALTERNATIVES
+            assert logprobs == sorted(logprobs, reverse=True)
+            assert sum(map(math.exp, [logprob, *logprobs])) <= 1 + 1e-3
+            if len(walk.allowed) <= MOST_ALTERNATIVES + 1:
+                assert sum(map(math.exp, [logprob, *logprobs])) == pytest.approx(1, abs=1e-3)
+            walk.decide(token)
+
+
 async def test_a_cancelled_task_leaves_the_engine_working(bench: Bench, pair: Pair) -> None:
     await bench.cancel_midway(bench.router.task(COMMENTS[0]))
     task = bench.router.task(COMMENTS[1])
@@ -113,17 +132,15 @@ async def test_each_logprob_is_the_choice_among_the_allowed_tokens(live: Live, p
             tokens += [token, *walk.decide(token)]
         with torch.no_grad():
             logits = model(torch.tensor([tokens])).logits[0, at].double()
-        assert decoded.rivals
-        said = zip(decoded.tokens, decoded.logprobs, decoded.rivals, strict=True)
-        for (token, logprob, rival), options, row in zip(said, allowed, logits, strict=True):
-            expected = torch.log_softmax(row[options], 0)
-            best, second = expected.topk(2).indices.tolist()
-            assert options[best] == token
-            assert logprob == pytest.approx(expected[best].item(), abs=allowed_difference)
-            # Of rivals that are alike either may be told.
-            assert rival.token in options
-            assert rival.token != token
-            assert rival.logprob == pytest.approx(expected[second].item(), abs=allowed_difference)
+        assert decoded.alternatives
+        said = zip(decoded.tokens, decoded.logprobs, decoded.alternatives, strict=True)
+        for (token, logprob, others), options, row in zip(said, allowed, logits, strict=True):
+            expected = dict(zip(options, torch.log_softmax(row[options], 0).tolist(), strict=True))
+            assert max(expected, key=expected.__getitem__) == token
+            assert logprob == pytest.approx(expected[token], abs=allowed_difference)
+            assert len(others) == min(len(options) - 1, MOST_ALTERNATIVES)
+            for other in others:  # by their probabilities: the less likely, the more a logarithm shows of rounding
+                assert math.exp(other.logprob) == pytest.approx(math.exp(expected[other.token]), abs=allowed_difference)
 
 
 async def test_a_task_that_the_engine_refuses_is_an_engine_failure(live: Live, pair: Pair) -> None:
@@ -139,8 +156,8 @@ async def test_a_task_that_the_engine_refuses_is_an_engine_failure(live: Live, p
 def test_a_decoded_answer_pairs_tokens_with_logprobs() -> None:
     with pytest.raises(ValueError, match="2 tokens with 1 log-probabilities"):
         Decoded((1, 2), (0.0,))
-    with pytest.raises(ValueError, match="2 tokens with 1 rivals"):
-        Decoded((1, 2), (0.0, 0.0), rivals=(Rival(3, -1.0),))
+    with pytest.raises(ValueError, match="2 tokens with alternatives of 1"):
+        Decoded((1, 2), (0.0, 0.0), alternatives=((Alternative(3, -1.0),),))
 
 
 async def test_a_scripted_engine_may_be_closed_twice_and_still_answers(scripted_router: Router, pair: Pair) -> None:

@@ -8,7 +8,7 @@ from taxonomy.labels import EMOTIONS
 from taxonomy.language.answer import Part
 from taxonomy.language.chunks import chunks
 from taxonomy.names import fault_of_name, is_blank, looks
-from taxonomy.tree import Leaf, Taxonomy, taxonomy_of
+from taxonomy.tree import REVIEW_BY, Leaf, Taxonomy, taxonomy_of
 
 # Everything but surrogates and control characters, with those that formats trip over drawn often.
 _awkward = st.sampled_from(list("\"'/&\\=#:-{}[]<>|,;_ 😀é日本ß%@+*?~`\u200f\u200d"))
@@ -54,7 +54,8 @@ def taxonomies(draw: st.DrawFn, max_leaves: int = 8) -> Taxonomy:
     leaves = [
         Leaf(path, draw(text), tuple(draw(st.lists(label, max_size=2))), draw(unit), draw(unit)) for path in paths
     ]
-    return taxonomy_of(leaves, review_below=draw(st.sampled_from([0.5, 0.25, 1.0])))
+    below, by = draw(st.sampled_from([0.5, 0.25, 1.0])), draw(st.sampled_from(REVIEW_BY))
+    return taxonomy_of(leaves, review_below=below, review_by=by)
 
 
 def _looks(text: str) -> str:

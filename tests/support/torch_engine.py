@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from serve.engine.protocol import Decoded, Rival, SingleModel, Task
+from serve.engine.protocol import MOST_ALTERNATIVES, Alternative, Decoded, SingleModel, Task
 from taxonomy.errors import EngineFailed
 from taxonomy.language.automaton import Automaton
 
@@ -30,15 +30,15 @@ class TorchEngine(SingleModel):
         tokens = [*task.prompt, *walk.forced]
         decided: list[int] = []
         logprobs: list[float] = []
-        rivals: list[Rival] = []
+        alternatives: list[tuple[Alternative, ...]] = []
         while not walk.is_done:
             allowed = list(walk.allowed)
             with torch.no_grad():
                 logits = self._model(torch.tensor([tokens]), logits_to_keep=1).logits[0, -1]
             among = torch.log_softmax(logits[allowed], 0)
-            best, second = among.topk(2).indices.tolist()
-            rivals.append(Rival(allowed[second], float(among[second])))
+            best, *others = among.argsort(descending=True)[: MOST_ALTERNATIVES + 1].tolist()
+            alternatives.append(tuple(Alternative(allowed[other], float(among[other])) for other in others))
             decided.append(allowed[best])
             logprobs.append(float(among[best]))
             tokens += [allowed[best], *walk.decide(allowed[best])]
-        return Decoded(tuple(decided), tuple(logprobs), rivals=tuple(rivals))
+        return Decoded(tuple(decided), tuple(logprobs), alternatives=tuple(alternatives))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from copy import copy
 from itertools import count
+from math import isfinite
 from typing import Any, Final
 
 from opentelemetry.trace import get_current_span
@@ -12,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from serve.engine.collector import Engines
 from serve.engine.model import Model
-from serve.engine.protocol import Decoded, Rival, Task
+from serve.engine.protocol import MOST_ALTERNATIVES, Alternative, Decoded, Task
 from serve.engine.trace_headers import trace_headers
 from serve.engine.vllm.keys import AUTOMATON, CHUNKS, MASKING
 from serve.engine.vllm.llm import EngineOptions, engine_kind, one_line, start_llm
@@ -61,7 +62,8 @@ class VllmEngine:
             sampling = SamplingParams(
                 temperature=0.0,
                 max_tokens=self.context - len(task.prompt) - len(forced),
-                logprobs=2,  # the two likeliest: the token that is taken, and its rival
+                logprobs=MOST_ALTERNATIVES + 1,  # the likeliest of all is the token that is taken
+                flat_logprobs=True,  # lists of numbers; as objects so many take three times as long
                 detokenize=False,
                 output_kind=RequestOutputKind.FINAL_ONLY,
                 extra_args={CHUNKS: task.chunk_tokens},
@@ -150,18 +152,26 @@ def _over() -> None:
 def _decoded(output: Any) -> Decoded:
     answer = output.outputs[0]
     ids = tuple(answer.token_ids)
-    decisions = list(zip(ids, answer.logprobs or [], strict=True))
-    logprobs = tuple(among[token].logprob for token, among in decisions)
-    rivals = tuple(_rival(token, among) for token, among in decisions)
-    return Decoded(ids, logprobs, (output.kv_transfer_params or {}).get(MASKING), rivals)
+    told = [_told(answer.logprobs, position) for position in range(len(ids))]
+    logprobs = tuple(among[token] for token, among in zip(ids, told, strict=True))
+    alternatives = tuple(_alternatives(token, among) for token, among in zip(ids, told, strict=True))
+    return Decoded(ids, logprobs, (output.kv_transfer_params or {}).get(MASKING), alternatives=alternatives)
 
 
-def _rival(token: int, among: dict[int, Any]) -> Rival:
-    return max((Rival(other, found.logprob) for other, found in among.items() if other != token), key=_likelihood)
+def _told(flat: Any, position: int) -> dict[int, float]:
+    """Log-probabilities of one decision, by token."""
+    own = slice(flat.start_indices[position], flat.end_indices[position])
+    return dict(zip(flat.token_ids[own], flat.logprobs[own], strict=True))
 
 
-def _likelihood(rival: Rival) -> float:
-    return rival.logprob
+def _alternatives(taken: int, among: dict[int, float]) -> tuple[Alternative, ...]:
+    """Where fewer are allowed than are asked for, vLLM fills up with others, whose probability is none."""
+    others = [Alternative(token, logprob) for token, logprob in among.items() if token != taken and isfinite(logprob)]
+    return tuple(sorted(others, key=_unlikeliness)[:MOST_ALTERNATIVES])
+
+
+def _unlikeliness(alternative: Alternative) -> float:
+    return -alternative.logprob
 
 
 def _annotate_span(stats: Any) -> None:

@@ -54,7 +54,8 @@ async def route(
     with active.borrowed(name) as borrowed:
         answer = await _unless_gone(request, borrowed.route(sent.comment, key, seconds))
         active.answered(borrowed, name, sent.comment, answer)
-        response = response_of(answer, borrowed.pair, sent.id or request.state.request_id, dict(sent.metadata))
+        id_ = sent.id or request.state.request_id
+        response = response_of(answer, borrowed.pair, id_, dict(sent.metadata), sent.alternatives)
     # Given the model, FastAPI would check and copy it once more, which takes longer than all else here.
     return Response(response.model_dump_json(), media_type="application/json")
 

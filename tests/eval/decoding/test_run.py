@@ -117,7 +117,10 @@ async def test_general_questions_and_a_baseline_come_into_the_report(
     value = json.loads((tmp_path / "one" / "report.json").read_text())
     assert [side["checkpoint"] for side in value["sides"]] == [first.version] * 2
     assert value["comparison"]["leaf_f1"]["difference"] == 0
-    assert value["trust"]["levels"].keys() == {"L1", "L2", "L3", "L4", "emotion"}
+    assert value["trust"]["levels"].keys() == {"L1", "L2", "L3", "L4", "emotion", "team"}
+    routed = {by: each["at_error"] for by, each in value["trust"]["routing"].items()}
+    assert first.scores["gold"]["routed"] == {"error": 0.05} | routed
+    assert routed.keys() == {"team", "leaf"}
 
 
 async def test_what_the_service_would_refuse_is_a_violation(

@@ -63,7 +63,7 @@ def test_what_is_served_is_written_scored_and_recorded(
 
     read = read_predictions(out, read_gold(gold), pair.taxonomy)
     assert read.faults == {}
-    names = {"L1", "L2", "L3", "L4", "emotion"}
+    names = {"L1", "L2", "L3", "L4", "emotion", "team"}
     assert all(segment.confidence.keys() == names for p in read.predictions for segment in p.segments)
     assert any(p.residue for p in read.predictions)
     assert all(0 < residue.confidence <= 1 for p in read.predictions for residue in p.residue)

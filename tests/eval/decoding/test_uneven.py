@@ -121,10 +121,10 @@ def test_the_api_has_all_four_levels_and_null_below_the_leaf(uneven: Pair, setti
         schema = client.get("/openapi.json").json()["components"]["schemas"]["SegmentOut"]
     for depth, (segment, leaf) in enumerate(zip(segments, leaves, strict=True), 1):
         assert [segment[level] for level in LEVELS] == [*leaf.path, *[None] * (4 - depth)]
-        assert segment["confidence"].keys() == {*LEVELS[:depth], "emotion"}
+        assert segment["confidence"].keys() == {*LEVELS[:depth], "emotion", "team"}
         assert segment["team"] == leaf.team
         assert not segment["needs_review"]
-        assert segment.keys() == schema["properties"].keys() == set(schema["required"])
+        assert segment.keys() == set(schema["required"]) == schema["properties"].keys() - {"alternatives"}
     for level in ("L2", "L3", "L4"):
         assert {"type": "null"} in schema["properties"][level]["anyOf"]
 
@@ -148,7 +148,7 @@ def test_every_answer_over_any_tree_is_the_comment_and_its_paths_are_leaves(
     assert "".join(text[start:end] for start, end in spans) == text
     for segment in answer.segments:
         assert segment.leaf.path in taxonomy
-        assert segment.confidence.keys() == {*LEVELS[: len(segment.leaf.path)], "emotion"}
+        assert segment.confidence.keys() == {*LEVELS[: len(segment.leaf.path)], "emotion", "team"}
     # And what the tree allows, the automaton does.
     parts = data.draw(answers(text, taxonomy))
     tokens, decisions = tokenized_answer(pieces, parts, over.automaton, pair.tokens)

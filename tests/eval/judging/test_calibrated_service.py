@@ -51,20 +51,21 @@ async def test_temperatures_and_the_threshold_reach_the_service(
     manifest = await recorded(folder, settings, tmp_path)
     calibration = manifest.calibration
     assert calibration
-    assert "residue" in calibration.scales
+    assert {"residue", "team"} <= calibration.scales.keys()
+    assert calibration.team_review_below is not None
     after = answers(folder, settings)
     for raw, calibrated in zip(before, after, strict=True):
         for one, other in zip(raw["segments"], calibrated["segments"], strict=True):
             assert one["L4"] == other["L4"]
             assert other["confidence"] == pytest.approx(calibration.applied(one["confidence"]), abs=1e-4)
-            surest = min(other["confidence"].values())
-            if abs(surest - calibration.review_below) > 1e-4:
-                assert other["needs_review"] == (surest < calibration.review_below)
+            assert other["confidence"]["team"] >= other["confidence"]["L4"]
+            if abs(other["confidence"]["team"] - calibration.team_review_below) > 1e-4:
+                assert other["needs_review"] == (other["confidence"]["team"] < calibration.team_review_below)
         for one, other in zip(raw["residue"], calibrated["residue"], strict=True):
             assert other["confidence"] == pytest.approx(calibration.of_residue(one["confidence"]), abs=1e-4)
 
     for threshold, reviewed in ((0.0, False), (1.0, True)):
-        moved = calibration.model_copy(update={"review_below": threshold})
+        moved = calibration.model_copy(update={"team_review_below": threshold})
         publish(folder, manifest.model_copy(update={"calibration": moved}))
         segments = [segment for answer in answers(folder, settings) for segment in answer["segments"]]
         assert segments

@@ -173,9 +173,10 @@ def test_calibration_out_of_bounds_is_rejected_and_none_is_held() -> None:
     assert verdicts(manifest(ece=None)) == {"calibration": "hold", "": "hold"}
 
 
-def test_residue_is_too_little_to_be_judged_by_its_calibration_error() -> None:
+@pytest.mark.parametrize("name", ["residue", "team"])
+def test_what_is_too_little_or_has_its_errors_counted_is_not_judged_by_its_calibration_error(name: str) -> None:
     found = calibrated(0.02)
-    figures = found.figures | {"residue": {"ece": 0.2}}
+    figures = found.figures | {name: {"ece": 0.2}}
     assert verdicts(manifest(calibration=found.model_copy(update={"figures": figures}))) == verdicts(manifest())
 
 

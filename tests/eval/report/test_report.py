@@ -15,20 +15,21 @@ from eval.bench.scores import worsened
 from eval.general.figures import BenchmarkScores, GeneralRun, GeneralScores, QuestionResult, figure
 from eval.judging.paired import with_general
 from eval.report.files import rendered, write_report
-from eval.report.report import Confusion, Report, Side, confusions, report, where_wrong, worst
+from eval.report.report import Confusion, Report, Side, confusions, report, trust_of, where_wrong, worst
 from eval.scoring.matched import matched
-from eval.scoring.predictions import Predictions
+from eval.scoring.predictions import Prediction, Predictions, Segment
 from route_feedback import main
 from serve.settings import BUNDLED_CHECKPOINT
 from taxonomy.bundled import bundled_taxonomy
 from taxonomy.checkpoint.manifest import Manifest, read_manifest
 from taxonomy.comments import LabelledComment, Span, write_comments
 from taxonomy.labels import LEVELS
+from taxonomy.tree import Leaf, taxonomy_of
 from tests.support import requirements
 from train.corpus.generator import Corpus, load_phrasebook
 
 GOLD = list(Corpus(load_phrasebook(), "test").comments(60))
-SURE = {name: 0.9 - n / 10 for n, name in enumerate([*LEVELS, "emotion"])}
+SURE = {name: 0.9 - n / 10 for n, name in enumerate([*LEVELS, "emotion"])} | {"team": 0.95}
 
 
 def side(name: str, seed: int) -> Side:
@@ -61,10 +62,38 @@ def test_html_markdown_and_json_tell_the_same(folder: Path, found: Report) -> No
             found.sides[1].seed_compat["L4"].f1,
             found.comparison.leaf_f1.minimum_detectable,
             found.trust.levels["L1"].ece,
+            found.sides[0].scores["emotion"]["accuracy"],
+            found.sides[1].scores["emotion"]["always"]["accuracy"],
         ):
             assert f"{shown:.4f}" in text
         for word in ("Nova 2 Lite", "0.0038", "missing", found.worst[0].id):
             assert word in text
+
+
+def test_what_is_routed_at_an_error_is_told_of_the_team_and_of_the_leaf() -> None:
+    """Of twenty comments of one segment each, the surest fifteen have the right leaf, the next four the right team."""
+    tree = taxonomy_of([Leaf(("a",), team="one"), Leaf(("b",), team="one"), Leaf(("c",), team="two")])
+    gold = [LabelledComment(str(n), "0123456789", (Span(0, 5, ("a",), "neutral"),)) for n in range(20)]
+    given = ["a"] * 15 + ["b"] * 4 + ["c"]
+
+    def predicted(n: int, label: str, *names: str) -> Prediction:
+        return Prediction(str(n), (Segment(0, 5, (label,), "neutral", dict.fromkeys(names, 0.9 - n / 100)),))
+
+    predictions = [predicted(n, label, "L1", "emotion", "team") for n, label in enumerate(given)]
+    found = trust_of(gold, predictions, tree)
+    assert found
+    assert found.routing["team"].at_error == 1.0, "one of twenty"
+    assert found.routing["leaf"].at_error == 0.75
+    assert found.routing["team"].risk[-1].error == 0.05
+    whole = report(gold, [Side("candidate", Predictions(predictions, {}))], tree)
+    for template in ("report.html", "report.md"):
+        text = rendered(template, whole)
+        assert "route at 5% team error" in text
+        assert "route at 5% leaf error" in text
+    assert rendered("report.html", whole).count('class="routing"') == 2
+    without = trust_of(gold, [predicted(n, label, "L1", "emotion") for n, label in enumerate(given)], tree)
+    assert without
+    assert without.routing.keys() == {"leaf"}
 
 
 def measured(right: list[bool]) -> Manifest:

@@ -17,7 +17,7 @@ from eval.scoring.predictions import Prediction, Segment
 from eval.scoring.scores import leaf_labels, score
 from eval.scoring.tally import Tally
 from taxonomy.comments import LabelledComment, Span, labelled
-from taxonomy.labels import EMOTIONS
+from taxonomy.labels import EMOTIONS, Emotion
 from taxonomy.language.answer import Part
 
 A, B, C = ("L", "a"), ("L", "b"), ("M", "c")
@@ -95,6 +95,23 @@ def test_an_emotion_that_is_none_is_wrong_and_no_class_of_its_own() -> None:
     scores = score([GOLD], [Prediction("1", segments)])
     assert scores.emotion.recall == 0.5
     assert scores.emotion_macro_f1 == 0.5
+
+
+def emotions_of(emotion: Emotion, count: int) -> list[Emotion]:
+    return [emotion] * count
+
+
+def test_an_emotions_accuracy_stands_beside_that_of_always_saying_the_commonest() -> None:
+    emotions: list[Emotion] = [*emotions_of("negative", 7), *emotions_of("positive", 2), "neutral"]
+    gold = [labelled(str(n), [Part("It came late.", A, emotion)]) for n, emotion in enumerate(emotions)]
+    given: list[Emotion] = [*emotions_of("negative", 8), *emotions_of("positive", 2)]
+    scores = score(gold, [labelled(str(n), [Part("It came late.", A, said)]) for n, said in enumerate(given)])
+    assert scores.emotion.recall == 0.8
+    assert scores.always
+    assert (scores.always.emotion, scores.always.accuracy) == ("negative", 0.7)
+    recalls = {name: tally.recall for name, tally in scores.emotions.items()}
+    assert recalls == {"positive": 0.5, "neutral": 0.0, "negative": 1.0}
+    assert score([GOLD], [Prediction("1", ())]).always is None
 
 
 def test_other_comments_than_the_gold_are_refused() -> None:

@@ -47,6 +47,20 @@ def rows_of(folder: Path, *rows: object) -> list[AskedRow | RefusedRow]:
     return list(read_comment_file(file).rows)
 
 
+async def test_an_engine_that_is_started_for_it_names_as_many_other_paths_as_a_row_asks_for(
+    pair: Pair, settings: Settings
+) -> None:
+    async def start() -> Router:
+        return router_on(pair, settings, lambda allowed: (allowed[-1], -0.4))
+
+    async with started_engine(start) as ask:
+        for wanted in (0, 2):
+            answer = await ask(RouteRequest(comment="It came late.", alternatives=wanted))
+            assert not isinstance(answer, Failed)
+            assert answer["segments"]
+            assert all(len(segment.get("alternatives", [])) == wanted for segment in answer["segments"])
+
+
 def test_rows_are_answered_in_order_and_those_that_fail_are_problems(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,14 +9,20 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from serve.batch.rows import AskedRow, RefusedRow, read_comment_file
+from serve.batch.rows import AskedRow, RefusedRow, read_comment_file, with_defaults
 from taxonomy.errors import CallWrong, DataInvalid
 
-FULL = {"comment": "It came late; twice.", "id": "r-1", "metadata": {"Shop": "north"}, "deadline_ms": 2000}
+FULL = {
+    "comment": "It came late; twice.",
+    "id": "r-1",
+    "metadata": {"Shop": "north"},
+    "deadline_ms": 2000,
+    "alternatives": 3,
+}
 CELLS = [
-    ["comment", "id", "metadata.Shop", "deadline_ms"],
-    ["It came late; twice.", "r-1", "north", "2000"],
-    ["fine", "", "", ""],
+    ["comment", "id", "metadata.Shop", "deadline_ms", "alternatives"],
+    ["It came late; twice.", "r-1", "north", "2000", "3"],
+    ["fine", "", "", "", ""],
 ]
 
 
@@ -77,6 +83,7 @@ def test_every_field_of_the_request_is_kept_in_every_format(tmp_path: Path, made
         ({"comment": "x", "id": True}, "id: is not text"),
         ({"comment": "x", "metadata": {"a": 1}}, "metadata.a: is not text"),
         ({"comment": "x", "deadline_ms": 0}, "deadline_ms: is no whole number of milliseconds"),
+        ({"comment": "x", "alternatives": 6}, "alternatives: is no whole number from 0 to 5"),
         ({"comment": "x", "metadata": {"a": "\ud800"}}, "metadata.a: holds a lone surrogate"),
         (3, "the row is not an object"),
     ],
@@ -98,7 +105,7 @@ def test_a_row_in_error_is_named_and_the_others_are_read(tmp_path: Path, row: ob
     [
         (
             "comment,rating\nlate,5\n",
-            "c.csv:1: unknown column 'rating'; use comment, id, deadline_ms, or metadata.rating",
+            "c.csv:1: unknown column 'rating'; use comment, id, deadline_ms, alternatives, or metadata.rating",
         ),
         ("comment,text\na,b\n", "c.csv:1: both comment and text are columns"),
         ("comment,id,ID\na,b,c\n", "c.csv:1: the column 'id' stands twice"),
@@ -115,6 +122,14 @@ def test_a_table_that_is_none_of_comments_is_one_line(tmp_path: Path, table: str
         list(read_comment_file(file).rows)
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_what_the_call_asks_for_holds_for_rows_that_say_nothing_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "c.jsonl"
+    file.write_text("\n".join(map(json.dumps, [FULL, {"comment": "fine"}, {"comment": ""}, 3])))
+    rows = [with_defaults(row, {"alternatives": 1}) for row in read_comment_file(file).rows]
+    assert [row.request.alternatives for row in rows if isinstance(row, AskedRow)] == [3, 1, 1]
+    assert sum(isinstance(row, RefusedRow) for row in rows) == 1
 
 
 def test_a_comment_divided_by_mistake_is_refused_and_not_cut(tmp_path: Path) -> None:

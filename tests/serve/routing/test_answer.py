@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from types import SimpleNamespace
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serve.engine.protocol import Decoded, Rival, ScriptedEngine, Task
+from serve.engine.protocol import Alternative, Decoded, ScriptedEngine, Task
 from serve.routing.answer import _where_cut, answer_of
 from serve.routing.pair import Pair
 from serve.routing.router import Router
@@ -25,6 +25,7 @@ from taxonomy.language.answer import Part
 from taxonomy.language.automaton import CLOSED, Walk
 from taxonomy.language.chunks import chunks
 from taxonomy.language.compiled import chunk_tokens, tokenized_answer
+from taxonomy.tree import ReviewBy
 from tests.support.strategies import comment
 
 LIMITS = limits_of(load_settings({}))
@@ -67,7 +68,8 @@ def test_a_level_has_the_probability_of_the_path_down_to_it(pair: Pair) -> None:
     decisions = len(decoded.tokens) - cuts - 1  # the last close: with labels or as residue
     assert math.isclose(math.log(levels[-1]) + math.log(confidence["emotion"]), -0.5 * decisions, rel_tol=1e-6)
     assert math.isclose(confidence["emotion"], math.exp(-0.5), rel_tol=1e-6)
-    assert segment.needs_review == (min(confidence.values()) < pair.taxonomy.review_below)
+    assert confidence["team"] > confidence["L4"]
+    assert segment.needs_review == (confidence["team"] < pair.taxonomy.review_below)
 
 
 def test_sure_decisions_need_no_review(pair: Pair) -> None:
@@ -93,23 +95,23 @@ class Said(NamedTuple):
 
 
 def told(pair: Pair, comment: str, *said: Said) -> Decoded:
-    """Greedy decisions, one for each chunk but forced ones, with their rivals; labels are the first that there are."""
+    """Greedy decisions, one for each chunk but forced ones, with all others; labels are the first that there are."""
     walk = pair.automaton.walk(task_of(pair, comment).chunk_tokens)
     (residue, segment), left = closings_of(pair), list(said)
-    tokens, logprobs, rivals = list[int](), list[float](), list[Rival]()
+    tokens, logprobs, alternatives = list[int](), list[float](), list[tuple[Alternative, ...]]()
     while not walk.is_done:
         among = dict.fromkeys(walk.allowed, 0.0) | {walk.allowed[0]: 1.0}
         if residue in among:
             among = {residue: left[0].residue, segment: left[0].segment}
             among |= dict.fromkeys(walk.onward, left[0].onward)
             left = left[1:]
-        (token, best), (other, second) = sorted(among.items(), key=lambda item: -item[1])[:2]
+        (token, best), *others = sorted(among.items(), key=lambda item: -item[1])
         tokens.append(token)
         logprobs.append(math.log(best))
-        rivals.append(Rival(other, math.log(max(second, 1e-30))))
+        alternatives.append(tuple(Alternative(other, math.log(p)) for other, p in others if p))
         walk.decide(token)
     assert not left
-    return Decoded(tuple(tokens), tuple(logprobs), rivals=tuple(rivals))
+    return Decoded(tuple(tokens), tuple(logprobs), alternatives=tuple(alternatives))
 
 
 def closings_of(pair: Pair) -> tuple[int, int]:
@@ -142,18 +144,18 @@ def test_residue_is_as_sure_as_no_feedback_is_against_feedback(pair: Pair, name:
     assert residue.needs_review == (expected < pair.taxonomy.review_below)
 
 
-def test_without_rivals_residue_is_no_surer_than_the_decision(pair: Pair) -> None:
+def test_without_alternatives_residue_is_no_surer_than_the_decision(pair: Pair) -> None:
     decoded = told(pair, THREE, Said(0.6, 0.1, 0.3), Said(0, 1, 0), Said(0, 1, 0))
     bare = replace(pair, calibration=None)
-    (residue,) = answer_of(task_of(pair, THREE), replace(decoded, rivals=None), bare).residue
+    (residue,) = answer_of(task_of(pair, THREE), replace(decoded, alternatives=None), bare).residue
     assert residue.confidence == pytest.approx(0.6)
 
 
-def test_what_a_rival_leaves_open_counts_against_residue() -> None:
+def test_what_alternatives_leave_open_counts_against_residue() -> None:
     """Several tokens may lead on, and the segment be the one that is not told of: it has 0.2 at most here."""
     walk = cast("Walk", SimpleNamespace(onward=(5, 6, 7)))
-    assert math.exp(_where_cut(walk, 1, math.log(0.5), Rival(5, math.log(0.3)))) == pytest.approx(0.5 / 0.7)
-    assert math.exp(_where_cut(walk, 1, math.log(0.5), Rival(5, math.log(0.1)))) == pytest.approx(0.5 / 0.6)
+    assert math.exp(_where_cut(walk, 1, math.log(0.5), [Alternative(5, math.log(0.3))])) == pytest.approx(0.5 / 0.7)
+    assert math.exp(_where_cut(walk, 1, math.log(0.5), [Alternative(5, math.log(0.1))])) == pytest.approx(0.5 / 0.6)
 
 
 @pytest.mark.parametrize("sure", [0.51, 0.97])
@@ -194,6 +196,83 @@ def test_residue_is_calibrated_by_its_own_scale_and_threshold_or_stays_as_it_is(
     )
     assert [bare.confidence, scaled.confidence] == pytest.approx([0.8, 2 / 3])
     assert [bare.needs_review, scaled.needs_review] == [pair.taxonomy.review_below > 0.8, True]
+
+
+def calibrated(**more: Any) -> Calibration:
+    """With a scale for each level and the emotion that changes nothing."""
+    scales = dict.fromkeys(["L1", "L2", "L3", "L4", "emotion"], Scale(temperature=1, bias=0)) | more.pop("scales", {})
+    given = {"review_below": 0.5, "wanted_error": 0.1, "coverage": 0.5, "comments": 100, "segments": 200} | more
+    return Calibration(scales=scales, **given)
+
+
+HALF = {"scales": {"team": Scale(temperature=1, bias=0)}, "team_coverage": 0.5}
+POLICIES: dict[str, tuple[ReviewBy, Calibration | None, tuple[float, float]]] = {
+    "no calibration: the team, by the taxonomy's threshold": ("team", None, (0.9, 0.3)),
+    "no calibration, a taxonomy that says by the leaf": ("leaf", None, (0.3, 0.9)),
+    "a calibrated team": ("team", calibrated(team_review_below=0.8, **HALF), (0.8, 0.3)),
+    "a calibrated team, and a taxonomy that says by the leaf": (
+        "leaf",
+        calibrated(team_review_below=0.8, **HALF),
+        (0.3, 0.5),
+    ),
+    "a calibration from before there was one of the team": ("team", calibrated(review_below=0.7), (0.3, 0.7)),
+}
+"""What the taxonomy and the calibration say, and the team's and the leaf's least confidences that need no review."""
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_one_of_team_and_leaf_decides_what_is_reviewed(pair: Pair, name: str) -> None:
+    by, calibration, (team, leaf) = POLICIES[name]
+    taxonomy = replace(pair.taxonomy, review_below=0.9, review_by=by)
+    under = replace(pair, taxonomy=taxonomy, calibration=calibration)
+    for of_team, of_leaf in product((0.3, 0.6, 0.75, 0.85, 0.95), repeat=2):
+        confidence = {"L1": 0.99, "L4": of_leaf, "emotion": 0.99, "team": of_team}
+        assert under.needs_review(confidence) == (of_team < team or of_leaf < leaf)
+    assert taxonomy.version == replace(taxonomy, review_by="team").version, "its checkpoint may serve either way"
+
+
+def test_an_emotion_that_is_unsure_is_no_business_of_the_teams(pair: Pair) -> None:
+    confidence = {"L1": 0.99, "L4": 0.99, "emotion": 0.1, "team": 0.99}
+    bare = replace(pair, calibration=None)
+    assert not bare.needs_review(confidence)
+    assert replace(bare, taxonomy=replace(bare.taxonomy, review_by="leaf")).needs_review(confidence)
+
+
+async def test_a_segment_has_the_paths_that_were_possible_beside_its_own(pair: Pair) -> None:
+    """At every decision the first label has 0.7, and what is left the others alike."""
+    engine = ScriptedEngine(pair.automaton, lambda allowed: (allowed[-1], math.log(0.7)))
+    task = task_of(pair, "It came late.")
+    bare = replace(pair, calibration=None)
+    (segment,) = answer_of(task, await engine.decode(task), bare).segments
+    shares = [other.probability for other in segment.alternatives]
+    assert shares == sorted(shares, reverse=True)
+    assert len(shares) == 5
+    assert sum(shares) + segment.confidence["L4"] < 1
+    for other in segment.alternatives:
+        assert other.path != segment.part.path[: len(other.path)]
+        teams = {leaf.team for leaf in pair.taxonomy.leaves if leaf.path[: len(other.path)] == other.path}
+        assert other.team == (teams.pop() if len(teams) == 1 else None)
+
+
+async def test_other_paths_are_calibrated_by_the_level_that_they_end_at(pair: Pair) -> None:
+    engine = ScriptedEngine(pair.automaton, lambda allowed: (allowed[-1], math.log(0.7)))
+    task = task_of(pair, "It came late.")
+    scales = {f"L{level}": Scale(temperature=1, bias=-level) for level in (1, 2, 3, 4)}
+    decoded = await engine.decode(task)
+    (raw,) = answer_of(task, decoded, replace(pair, calibration=None)).segments
+    (scaled,) = answer_of(task, decoded, replace(pair, calibration=calibrated(scales=scales))).segments
+    own = {other.path: other.probability for other in raw.alternatives}
+    expected = {path: scales[f"L{len(path)}"].of(probability) for path, probability in own.items()}
+    assert {other.path: other.probability for other in scaled.alternatives} == pytest.approx(expected)
+    found = [other.probability for other in scaled.alternatives]
+    assert found == sorted(found, reverse=True)
+
+
+def test_no_team_is_less_sure_than_its_leaf_and_without_a_scale_it_is_the_models_own() -> None:
+    confidence = {"L1": 0.9, "L4": 0.8, "emotion": 0.9, "team": 0.95}
+    lowered = {"scales": {"team": Scale(temperature=1, bias=-3)}, "team_review_below": 0.5, "team_coverage": 0.5}
+    assert calibrated(**lowered).applied(confidence)["team"] == pytest.approx(0.8)
+    assert calibrated().applied(confidence)["team"] == 0.95
 
 
 @pytest.mark.parametrize("spoil", ["cut short", "too long", "no decision of ours"])
@@ -268,9 +347,10 @@ def test_a_calibrated_checkpoint_answers_with_calibrated_probabilities_and_its_o
     decoded = decoded_of(pair, TEXT, [Part(TEXT, pair.taxonomy.leaves[0].path, "neutral")], logprob=-0.05)
     (raw,) = answer_of(task_of(pair, TEXT), decoded, replace(pair, calibration=None)).segments
     (scaled,) = answer_of(task_of(pair, TEXT), decoded, replace(pair, calibration=calibration)).segments
-    for name, probability in raw.confidence.items():
-        assert scaled.confidence[name] == pytest.approx(halved.of(probability))
+    for name in calibration.scales:
+        assert scaled.confidence[name] == pytest.approx(halved.of(raw.confidence[name]))
+    assert scaled.confidence["team"] == raw.confidence["team"], "there is no scale for it"
     for threshold in (0.6, 0.999):
         sure = replace(pair, calibration=calibration.model_copy(update={"review_below": threshold}))
         (segment,) = answer_of(task_of(sure, TEXT), decoded, sure).segments
-        assert segment.needs_review == (min(segment.confidence.values()) < threshold)
+        assert segment.needs_review == (min(segment.confidence[name] for name in calibration.scales) < threshold)

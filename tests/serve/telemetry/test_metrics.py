@@ -82,7 +82,7 @@ def test_an_answer_is_counted_as_what_it_says(fresh: TestClient) -> None:
     assert total(fresh, "characters_total") == len(TEXT)
     assert value(fresh, "characters_total", kind="residue") == sum(len(r["content"]) for r in residue)
     assert total(fresh, "reviews_total") == sum(s["needs_review"] for s in segments)
-    for level in ("L1", "L4", "emotion"):
+    for level in ("L1", "L4", "emotion", "team"):
         expected = sum(s["confidence"][level] for s in segments)
         assert value(fresh, "confidence_sum", level=level) == pytest.approx(expected, abs=1e-4)
     for segment in segments:

@@ -78,6 +78,13 @@ def test_the_version_does_not_depend_on_order(taxonomy: Taxonomy) -> None:
     assert taxonomy_of(shuffled, taxonomy.notes, taxonomy.review_below).version == taxonomy.version
 
 
+def test_by_what_is_reviewed_is_kept_and_is_no_part_of_the_version() -> None:
+    leaves = [Leaf(("A", "B"), team="one")]
+    by_leaf = taxonomy_of(leaves, review_by="leaf")
+    assert by_leaf != taxonomy_of(leaves)
+    assert by_leaf.version == taxonomy_of(leaves).version, "a checkpoint has learned the one as it has the other"
+
+
 def test_the_version_changes_with_any_content() -> None:
     leaf = Leaf(("A", "B"), "scope", ("s",), "team", "flow")
     base = taxonomy_of([leaf])

@@ -131,6 +131,8 @@ def test_a_row_below_a_faulty_one_has_no_fault_of_its_own(tmp_path: Path) -> Non
         ("L1,team\nA,x\n,y\n", "FILE:3: the row has no label"),
         ("L1,team\n", "FILE: there is no leaf in it"),
         ("\n,,\n", "FILE: the table is empty"),
+        ("#review_by,levels\nL1\nA\n", "FILE: review_by is 'levels'; give team or leaf"),
+        ("#review_below,0.4\n#review_by\nL1\nA\n", "FILE: review_by is ''; give team or leaf"),
         ("#review_below,half\nL1\nA\n", "FILE:1: review_below is not a number"),
         ("PK\x03\x04", "FILE: not text but a zip archive"),
     ],

@@ -64,6 +64,8 @@ def test_a_fifth_level_is_one_fault(tmp_path: Path, levels: int, ending: str) ->
         ("nodes: [{name: A}]\nreview_below: .nan\n", "FILE:2: review_below is not a number"),
         ("nodes: [{name: A}]\nreview_below: [1]\n", "FILE:2: review_below is not a number"),
         ("nodes: [{name: A}]\nreview_below: nan\n", "FILE: review_below is nan"),
+        ("nodes: [{name: A}]\nreview_by: levels\n", "FILE: review_by is 'levels'; give team or leaf"),
+        ("nodes: [{name: A}]\nreview_by: [leaf]\n", "FILE:2: review_by is not text"),
         ("nodes: [{name: A, <<: {team: x}}]\n", "FILE:1: unknown key '<<'"),
     ],
 )

@@ -26,6 +26,11 @@ LOOP_GRAM: Final = 16
 LOOP_SHARE: Final = 0.5
 LOOP_LENGTH: Final = 120
 """A text of so many characters, of whose 16-grams less than half are distinct, goes round in circles."""
+JUDGED_FROM: Final = 200
+"""So many characters show their language; a shorter chat may be a sum or a line of code, and is kept."""
+UNSURE: Final = "und"
+_NO_LANGUAGE: Final = "zxx"
+"""The detector's code for what is no language at all."""
 _SPACES: Final = "\n\r\t"
 
 
@@ -129,7 +134,7 @@ class ChatFilter:
     def reason(self, messages: Sequence[Message]) -> Reason | None:
         """Why the chat is left out, or none; then it is one of those that the next ones are compared with."""
         language = self._language(messages)
-        if language is None:
+        if language == _NO_LANGUAGE or (language == UNSURE and _length(messages) >= JUDGED_FROM):
             return Reason.NO_LANGUAGE
         if found := self._excluded.reason(messages):
             return found
@@ -138,14 +143,18 @@ class ChatFilter:
         self._keep(messages, language)
         return None
 
-    def _keep(self, messages: Sequence[Message], language: str | None) -> None:
+    def _keep(self, messages: Sequence[Message], language: str) -> None:
         self._seen.add(str(self.languages.total()), _asked(messages))
-        self.languages[language or "und"] += 1
+        self.languages[language] += 1
 
-    def _language(self, messages: Sequence[Message]) -> str | None:
-        """None where the detector is not sure of what question and answer are written in."""
+    def _language(self, messages: Sequence[Message]) -> str:
+        """Of question and answer together; UNSURE where the detector is not sure."""
         language, likely = self._detector.classify("\n".join(message.content for message in messages))
-        return str(language) if likely >= SURE else None
+        return str(language) if likely >= SURE else UNSURE
+
+
+def _length(messages: Sequence[Message]) -> int:
+    return sum(len(message.content) for message in messages)
 
 
 def _asked(messages: Sequence[Message]) -> str:

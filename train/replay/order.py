@@ -97,8 +97,8 @@ def _context(order: Order, turns: Turns, prompts: list[Prompt] | None) -> int:
     """As much as the longest chat may take, within what the base has. Raises CallWrong where that is too little."""
     stated, sampling = base_context(order.base), order.sampling
     if prompts is not None:
-        # Which answers stand before the last question, only the chat will show.
-        return stated
+        longest = max(len(turns.asked(prompt)) + sampling.answer_tokens * _answers(prompt) for prompt in prompts)
+        return min(longest + _SPARE, stated)
     needed = len(turns.asked([Message("user", "")])) + sampling.question_tokens + sampling.answer_tokens
     if needed > stated:
         raise CallWrong(
@@ -106,3 +106,7 @@ def _context(order: Order, turns: Turns, prompts: list[Prompt] | None) -> int:
             f"the {stated} that {order.base} holds; give fewer"
         )
     return min(needed + _SPARE, stated)
+
+
+def _answers(prompt: Prompt) -> int:
+    return sum(turn.role == "user" for turn in prompt)

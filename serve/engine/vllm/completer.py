@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from serve.engine.completion import Completion, CompletionTask
 from serve.engine.vllm.llm import ONE_WORKER, EngineOptions, engine_kind, one_line, start_llm
 from taxonomy.errors import EngineFailed
+
+_A_STEP: Final = 2048
+"""Tokens that a step computes, unless a single prompt may be longer."""
 
 
 class VllmCompleter:
@@ -21,8 +24,11 @@ class VllmCompleter:
 
     @classmethod
     def start(cls, model: str, options: EngineOptions) -> Self:
-        """On a directory or hub id: about half a minute on a CPU. Raises EngineFailed with vLLM's own words."""
-        return cls(start_llm(model, options, worker=ONE_WORKER))
+        """On a directory or hub id, with a stated context: about half a minute on a CPU. Raises EngineFailed."""
+        # Where a prompt is read in several steps, vLLM turns the random numbers of its seed back after each: a CPU's
+        # cannot be, and the engine dies of it (`set_offset` in its model runner).
+        whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(options.max_model_len or 0, _A_STEP)}
+        return cls(start_llm(model, options, worker=ONE_WORKER, **whole))
 
     async def complete(self, task: CompletionTask) -> Completion:
         from vllm import SamplingParams  # noqa: PLC0415 (after its environment is set)

@@ -103,7 +103,7 @@ class Replay(RecipePart):
     def _one_origin(self) -> Self:
         if [self.chats, self.suite, self.self].count(None) != len(("the", "others")):
             raise ValueError("give `chats` (files), `suite` (a number) or `self` (a number), one of them")
-        if self.self is None and (self.prompts or "sampling" in self.model_fields_set):
+        if self.self is None and (self.prompts or self.sampling != Sampling()):
             raise ValueError("`prompts` and `sampling` go with `self`")
         if self.kinds and self.suite is None:
             raise ValueError("`kinds` are those of the `suite`")

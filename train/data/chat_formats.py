@@ -57,9 +57,8 @@ def messages_of(row: Json) -> tuple[Message, ...]:
 def questions_of(row: Json) -> tuple[Message, ...]:
     """The system's and the user's turns of a row, which need have no answers. Raises ValueError naming the field."""
     asked = tuple(turn for turn in _messages(row) if turn.role != "assistant")
-    roles = {turn.role for turn in asked}
-    if "user" not in roles or roles - {"system", "user"}:
-        raise ValueError(f"{_found(row)}: there is no question in it, or a tool speaks")
+    if not asked or asked[-1].role != "user" or {turn.role for turn in asked} - {"system", "user"}:
+        raise ValueError(f"{_found(row)}: no question ends it, or a tool speaks in it")
     return asked
 
 

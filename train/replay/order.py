@@ -97,7 +97,7 @@ def _context(order: Order, turns: Turns, prompts: list[Prompt] | None) -> int:
     """As much as the longest chat may take, within what the base has. Raises CallWrong where that is too little."""
     stated, sampling = base_context(order.base), order.sampling
     if prompts is not None:
-        longest = max(len(turns.asked(prompt)) + sampling.answer_tokens * _answers(prompt) for prompt in prompts)
+        longest = max(turns.length(prompt) + sampling.answer_tokens * _answers(prompt) for prompt in prompts)
         return min(longest + _SPARE, stated)
     needed = len(turns.asked([Message("user", "")])) + sampling.question_tokens + sampling.answer_tokens
     if needed > stated:

@@ -46,7 +46,7 @@ def _read(file: Path, turns: Turns) -> Iterator[Prompt | DataInvalid]:
 def _checked(row: Row, turns: Turns) -> Prompt:
     prompt = questions_of(row.value)
     try:
-        turns.check(prompt)
+        turns.length(prompt)
     except CheckpointInvalid as error:
         raise ValueError(f"messages: {error}") from error
     return prompt

@@ -52,7 +52,7 @@ class Turns:
     def asked(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """The prompt for the answer to the last of these turns; it is what training reads before that answer.
 
-        Raises CheckpointInvalid where `check` does.
+        Raises CheckpointInvalid where the template has no place for them.
         """
         shown = self._template.chat([*(message.role for message in messages), "assistant"])
         ids: list[int] = []
@@ -61,12 +61,16 @@ class Turns:
             ids += self._tokens.text(messages[turn].content) if turn < len(messages) else []
         return tuple(ids)
 
-    def check(self, given: Sequence[Message]) -> None:
-        """Raises CheckpointInvalid where the template has no place for these questions with their answers."""
-        roles = [role for turn in given for role in (turn.role, "assistant")[: 2 if turn.role == "user" else 1]]
-        for end, role in enumerate(roles):
-            if role == "assistant":
-                self._template.chat(roles[: end + 1])
+    def length(self, given: Sequence[Message]) -> int:
+        """Tokens of a chat of which these questions are given, up to its last answer, without those before it.
+
+        Raises CheckpointInvalid where the template has no place for them.
+        """
+        messages = [each for turn in given for each in _with_answer(turn)]
+        for end, message in enumerate(messages):
+            if message.role == "assistant":
+                self._template.chat([before.role for before in messages[: end + 1]])
+        return len(self.asked(messages[:-1]))
 
     def spells_special(self, text: str) -> bool:
         """Whether a control token is written out in a text."""
@@ -82,3 +86,8 @@ class Turns:
         if first is None:
             raise CheckpointInvalid(fault)
         return TurnEnd(first, None)
+
+
+def _with_answer(turn: Message) -> tuple[Message, ...]:
+    """A turn, and where a question is in it an answer with nothing in it."""
+    return (turn, Message("assistant", "")) if turn.role == "user" else (turn,)

@@ -113,6 +113,6 @@ def test_a_template_that_marks_no_turns_is_refused_in_one_line(template: str, sa
 
 def test_questions_that_the_template_has_no_place_for_are_refused() -> None:
     turns = Turns(with_template("{% if messages | length > 2 %}{{ raise_exception('one turn') }}{% endif %}" + CHATML))
-    turns.check([QUESTION])
+    assert turns.length([QUESTION]) == len(turns.asked([QUESTION]))
     with pytest.raises(CheckpointInvalid, match="one turn"):
-        turns.check([QUESTION, AGAIN])
+        turns.length([QUESTION, AGAIN])

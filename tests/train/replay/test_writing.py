@@ -293,7 +293,7 @@ def test_a_prompt_over_the_context_is_left_out(tmp_path: Path) -> None:
         (
             "p.jsonl",
             '{"messages": [{"role": "assistant", "content": "x"}]}',
-            "p.jsonl:1: messages: there is no question",
+            "p.jsonl:1: messages: no question",
         ),
         ("p.jsonl", '{"question": "x"}', r"p\.jsonl:1: no chat"),
     ],

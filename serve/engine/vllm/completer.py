@@ -27,7 +27,10 @@ class VllmCompleter:
         """On a directory or hub id, with a stated context: about half a minute on a CPU. Raises EngineFailed."""
         # Where a prompt is read in several steps, vLLM turns the random numbers of its seed back after each: a CPU's
         # cannot be, and the engine dies of it (`set_offset` in its model runner).
-        whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(options.max_model_len or 0, _A_STEP)}
+        whole: dict[str, Any] = {
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": max(options.max_model_len or 0, _A_STEP),
+        }
         return cls(start_llm(model, options, worker=ONE_WORKER, **whole))
 
     async def complete(self, task: CompletionTask) -> Completion:

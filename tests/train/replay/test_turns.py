@@ -75,7 +75,7 @@ def test_an_answer_ends_with_the_token_that_training_learns_last(shape: str) -> 
 def test_the_ends_of_some_shapes_by_name() -> None:
     def ends(shape: str) -> tuple[str | None, str | None]:
         end = Turns(with_template(SHAPES[shape])).user_end
-        return end.token and str(TOKENIZER.convert_ids_to_tokens(end.token)), end.text
+        return None if end.token is None else str(TOKENIZER.convert_ids_to_tokens(end.token)), end.text
 
     assert ends("SmolLM2") == ("<|im_end|>", None)
     assert ends("Llama 3") == ("<|eot_id|>", None)

@@ -15,6 +15,7 @@ from taxonomy.errors import CallWrong
 from train.base import as_servable, base_context, base_digest, base_tokenizer
 from train.data.chat_formats import Message
 from train.loop.session import Say
+from train.loop.stops import Stops
 from train.recipe_parts import Sampling
 from train.replay.card import write_page
 from train.replay.filters import Excluded
@@ -87,7 +88,9 @@ def write_replay(
                 finally:
                     await completer.close()
 
-            asyncio.run(written())
+            # The engine is closed on the way out, whichever signal it is that asks for it.
+            with Stops(say):
+                asyncio.run(written())
         output.save()
         write_page(output.card, out)
         return output.card

@@ -156,14 +156,17 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(base: str, tmp_pat
     assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
-def test_ctrl_c_leaves_what_was_done_and_closes_the_engine(base: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_signal_leaves_what_was_done_and_closes_the_engine(
+    base: str, tmp_path: Path, number: signal.Signals, raised: type[BaseException]
+) -> None:
     started: list[Recording] = []
     calls = [0]
 
     def script(task: CompletionTask) -> Iterable[Written]:
         calls[0] += 1
         if calls[0] == 20:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return chatter(task)
 
     def start(_: str, context: int, __: int) -> Recording:
@@ -171,7 +174,7 @@ def test_ctrl_c_leaves_what_was_done_and_closes_the_engine(base: str, tmp_path: 
         return started[-1]
 
     out = tmp_path / "own.jsonl"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(raised):
         write(base, out, start=start)
     assert started[0].closed == 1
     assert 0 < len(rows(out)) < 20

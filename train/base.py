@@ -13,6 +13,8 @@ from serve.routing.loading import context_of, load_tokenizer
 from taxonomy.errors import CheckpointInvalid
 
 _GGUF: Final = ".gguf"
+_BESIDE_GGUF: Final = ("tokenizer", "chat_template", "special_tokens")
+"""How the files begin that are read with a GGUF file, if they lie beside it."""
 
 
 class _Source(NamedTuple):
@@ -72,9 +74,11 @@ def base_digest(base: str) -> str:
     place = Path(source.name)
     if not place.is_dir():
         return f"{base}@{getattr(base_config(base), '_commit_hash', None) or 'unknown'}"
-    names = {*source.options.values(), "tokenizer.json"} if source.options else None
+    weights = source.options.values()
     digest = hashlib.sha256()
-    for file in sorted(file for file in place.iterdir() if file.is_file() and (names is None or file.name in names)):
+    for file in sorted(file for file in place.iterdir() if file.is_file()):
+        if weights and file.name not in weights and not file.name.startswith(_BESIDE_GGUF):
+            continue
         with file.open("rb") as data:
             digest.update(file.name.encode() + hashlib.file_digest(data, "sha256").digest())
     return digest.hexdigest()[:16]

@@ -44,6 +44,7 @@ TRAIN: Final = Group(
         "RECIPE": Command("train.commands.train", "One run, from a recipe to a checkpoint (train RECIPE --help)."),
         "check": Command("train.commands.check", "Examine data before a training."),
         "convert": Command("train.commands.convert", "Labelled comments to conversations, or back."),
+        "replay": Command("train.commands.replay", "General data that a base makes of itself."),
         "suite": Command("train.commands.suite", "Write the general suite as chats."),
         "experiment": Command("train.commands.experiment", "Every recipe of the experiment from one base."),
         "bench": Command("train.commands.bench", "Tokens a second beside TRL's trainer."),

@@ -67,7 +67,8 @@ class Settings(BaseSettings):
     )
     cache: File = Field(
         default=Path("~/.cache/route-feedback"),
-        description="where compiled taxonomies are kept, and checkpoints of a registry behind a URL",
+        description="where compiled taxonomies are kept, checkpoints of a registry behind a URL, and chats that a base "
+        "made of itself",
     )
     engine: dict[str, Any] = Field(
         default={}, description="any of vLLM's engine arguments, by name; they go before ours"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,6 +13,8 @@ from serve.routing.loading import context_of, load_tokenizer
 from taxonomy.errors import CheckpointInvalid
 
 _GGUF: Final = ".gguf"
+_BESIDE_GGUF: Final = ("tokenizer", "chat_template", "special_tokens")
+"""How the files begin that are read with a GGUF file, if they lie beside it."""
 
 
 class _Source(NamedTuple):
@@ -63,6 +66,31 @@ def base_model(base: str) -> PreTrainedModel:
         # Transformers would go on with random numbers in their place.
         raise CheckpointInvalid(f"base {base} lacks {len(missing)} of its weights, such as {missing[0]}; copy it again")
     return _unquantised(model) if source.options else model
+
+
+def base_digest(base: str) -> str:
+    """A hash of all files that a base is loaded from; of a hub's, its id and commit. Raises CheckpointInvalid."""
+    source = _source(base)
+    place = Path(source.name)
+    if not place.is_dir():
+        return f"{base}@{getattr(base_config(base), '_commit_hash', None) or 'unknown'}"
+    weights = source.options.values()
+    digest = hashlib.sha256()
+    for file in sorted(file for file in place.iterdir() if file.is_file()):
+        if weights and file.name not in weights and not file.name.startswith(_BESIDE_GGUF):
+            continue
+        with file.open("rb") as data:
+            digest.update(file.name.encode() + hashlib.file_digest(data, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def as_servable(base: str, folder: Path) -> str:
+    """The base itself, or, of a GGUF file, what an engine reads, written into `folder`. Raises CheckpointInvalid."""
+    if not _source(base).options:
+        return base
+    base_model(base).save_pretrained(folder)
+    base_tokenizer(base).save_pretrained(folder)
+    return str(folder)
 
 
 def _source(base: str) -> _Source:

@@ -142,6 +142,7 @@ class Recipe(RecipePart):
             "two sources of `replay` have one name": len(set(names)) < len(names),
             "`comments` and `cpt` are no names for `replay`": bool({"comments", "cpt"} & set(names)),
             "`replay_kl` needs `replay` and a base to stay near": self.replay_kl > 0 and (self.is_fresh or not names),
+            "`self` in `replay` needs a base that speaks": self.is_fresh and any(source.self for source in self.replay),
             "an `adapter` needs a base": self.adapter is not None and self.is_fresh,
             "`tokens` goes with `exposures: 0`, and only with it": not self.is_cpt_alone
             and (self.exposures == 0) != (self.tokens is not None),

@@ -64,16 +64,35 @@ class LabelledFiles(RecipePart):
     skip_invalid: bool = False
 
 
-class Replay(RecipePart):
-    """General data beside the customers': chats from JSONL files, or so many chats of the general suite's generator.
+class Sampling(RecipePart):
+    """How a base speaks for itself (docs/replay.md).
 
-    kinds: which of the suite's kinds, each as often; none: all.
+    temperatures: taken in turn, each by as many questions. answer_temperature: of all answers. question_tokens,
+    answer_tokens: a turn that is not ended by then is left out. batch: chats at once.
+    """
+
+    temperatures: Annotated[list[Annotated[float, Field(ge=0, le=2)]], Field(min_length=1)] = [0.8, 1.0, 1.2]
+    answer_temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.99
+    question_tokens: Count = 256
+    answer_tokens: Count = 1024
+    batch: Count = 128
+
+
+class Replay(RecipePart):
+    """General data beside the customers': chats of files, of the suite's generator, or of the base's own.
+
+    suite, self: how many chats of the generator, or of the base. kinds: which of the suite's kinds, each as often;
+    none: all. prompts: files of what the base is asked; none: it asks too. sampling: how it speaks.
     share: of all supervised tokens of the run. passes, tokens: caps; a source that meets one gives less than its share.
     """
 
     name: str
     chats: Annotated[list[str], Field(min_length=1)] | None = None
     suite: Count | None = None
+    self: Count | None = None
+    prompts: Annotated[list[str], Field(min_length=1)] | None = None
+    sampling: Sampling = Sampling()
     kinds: Annotated[list[str], Field(min_length=1)] | None = None
     share: Annotated[float, Field(gt=0, le=1)]
     passes: Annotated[float, Field(gt=0)] = 4
@@ -82,8 +101,10 @@ class Replay(RecipePart):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        if (self.chats is None) == (self.suite is None):
-            raise ValueError("give `chats` (files) or `suite` (a number), one of them")
+        if [self.chats, self.suite, self.self].count(None) != len(("the", "others")):
+            raise ValueError("give `chats` (files), `suite` (a number) or `self` (a number), one of them")
+        if self.self is None and (self.prompts or self.sampling != Sampling()):
+            raise ValueError("`prompts` and `sampling` go with `self`")
         if self.kinds and self.suite is None:
             raise ValueError("`kinds` are those of the `suite`")
         return self

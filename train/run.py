@@ -24,6 +24,7 @@ from train.publish import published
 from train.recipe import AnyRecipe, Average, Recipe, Reinforcement
 from train.recipe_parts import Choosing, DataPart, StartPart, TrainingPart
 from train.record import RunRecord, check_same, differences, hash_of_weights, hashes_of_rows, keep
+from train.replay.recipes import OWN, with_own_chats
 from train.report.run_report import REPORT, write_report
 from train.stages import fine_tuned
 
@@ -36,11 +37,13 @@ def run(
     resume: bool = False,
     save_minutes: float = SAVE_MINUTES,
     callbacks: Sequence[TrainerCallback] = (),
+    cache: Path | None = None,
 ) -> Manifest:
     """Train (or average) by the recipe and publish a checkpoint in `out`, which must be empty.
 
     Beside it, in `out`.run, stands what the run keeps of itself. resume: go on with it from the state last saved.
-    callbacks: as `fit` takes them. Raises CallWrong, and what `prepare` and `fit` raise.
+    callbacks: as `fit` takes them. cache: where the base's own chats are kept for the next run; none: in `out`.run.
+    Raises CallWrong, and what `with_own_chats`, `prepare` and `fit` raise.
     """
     processes = joined()
     say = say if processes.is_main_process else _silent
@@ -53,7 +56,7 @@ def run(
             return run_on_main_process(lambda: average(recipe, out, say))
         if isinstance(recipe, Reinforcement):
             return _reinforced(recipe, out, session)
-        return _fine_tuned(recipe, out, session, callbacks)
+        return _fine_tuned(recipe, out, session, cache or session.folder / OWN, callbacks)
 
 
 def _published_already(recipe: AnyRecipe, out: Path, session: Session) -> Manifest | None:
@@ -79,12 +82,15 @@ def _published_already(recipe: AnyRecipe, out: Path, session: Session) -> Manife
     return None
 
 
-def _fine_tuned(recipe: Recipe, out: Path, session: Session, callbacks: Sequence[TrainerCallback]) -> Manifest:
+def _fine_tuned(
+    recipe: Recipe, out: Path, session: Session, cache: Path, callbacks: Sequence[TrainerCallback]
+) -> Manifest:
     if is_sharded():
         _check_sharded(recipe.training, recipe.choose)
     rows = session.folder / "rows"
     try:
-        prepared = run_on_main_process(lambda: _prepared(recipe.data, recipe.start, rows, session))
+        data = run_on_main_process(lambda: with_own_chats(recipe.data, recipe.start, cache, session.say))
+        prepared = run_on_main_process(lambda: _prepared(data, recipe.start, rows, session))
         model = starting_model(recipe.start, prepared.tokenizer, prepared.comments, session.say)
         run_on_main_process(lambda: _identify(session, _record(recipe, rows, model)))
         for warning in warnings(recipe.training, recipe.data, model.num_parameters()):

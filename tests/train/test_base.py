@@ -10,6 +10,7 @@ import sentencepiece
 import torch
 from safetensors.torch import load_file, save_file
 
+from serve.routing.model_files import check_model_files
 from taxonomy.errors import CheckpointInvalid
 from taxonomy.language.prompt import Prompt, PromptStyle
 from taxonomy.language.tokens import Tokens
@@ -18,7 +19,7 @@ from tests.support.bases import rewrite, small_base, small_model
 from tests.support.gguf_files import write_gguf
 from tests.support.templates import SHAPES
 from tests.support.tokenizers import tokenizer_of_kind
-from train.base import base_config, base_context, base_model, base_tokenizer
+from train.base import as_servable, base_config, base_context, base_digest, base_model, base_tokenizer
 
 TOKENIZER = tokenizer_of_kind("bundled")
 WEIGHTS = "model.safetensors"
@@ -158,3 +159,31 @@ def test_a_gguf_file_that_is_none_or_not_there_is_one_line(tmp_path: Path) -> No
     (tmp_path / "a.gguf").write_bytes(b"GGUF, or so it says")
     with pytest.raises(CheckpointInvalid, match="its configuration cannot be read"):
         base_config(str(tmp_path / "a.gguf"))
+
+
+@pytest.mark.parametrize("made", [as_gguf_file, as_gguf_folder])
+def test_a_gguf_base_is_written_as_what_an_engine_reads(made: Callable[[Path], str], tmp_path: Path) -> None:
+    base = made(tmp_path / "base")
+    servable = as_servable(base, tmp_path / "servable")
+    check_model_files(servable)
+    expected, found = base_model(base).state_dict(), base_model(servable).state_dict()
+    assert all(torch.equal(weights, found[name]) for name, weights in expected.items())
+    assert base_tokenizer(servable).chat_template == base_tokenizer(base).chat_template
+
+
+def test_what_an_engine_reads_already_stays_where_it_is(tmp_path: Path) -> None:
+    assert as_servable(as_one_file(tmp_path / "base"), tmp_path / "servable") == str(tmp_path / "base")
+    assert not (tmp_path / "servable").exists()
+
+
+def test_a_base_s_digest_is_that_of_its_files(tmp_path: Path) -> None:
+    one, other = as_one_file(tmp_path / "one"), as_one_file(tmp_path / "other")
+    assert base_digest(one) == base_digest(other)
+    (tmp_path / "other" / "chat_template.jinja").write_text("{{ messages }}")
+    assert base_digest(one) != base_digest(other)
+    file = as_gguf_file(tmp_path / "gguf")
+    before = base_digest(file)
+    (tmp_path / "gguf" / "README.md").write_text("nothing that is loaded")
+    assert base_digest(file) == before
+    (tmp_path / "gguf" / "tokenizer.json").write_text("{}")
+    assert base_digest(file) != before

@@ -45,7 +45,7 @@ def command(
     from train.loop.processes import joined
     from train.run import run
 
-    manifest = run(asked, out, say, resume=resume, save_minutes=save_minutes)
+    manifest = run(asked, out, say, resume=resume, save_minutes=save_minutes, cache=_cache())
     if not joined().is_main_process:
         return
     if fingerprint:
@@ -59,13 +59,23 @@ def command(
 def _plan(recipe: AnyRecipe, *, as_json: bool) -> None:
     from train.plan import plan, text
     from train.recipe import Average, Reinforcement
+    from train.replay.recipes import with_own_chats
 
     if isinstance(recipe, Average):
         raise CallWrong("an average trains nothing, so there is nothing to plan")
     if isinstance(recipe, Reinforcement):
         raise CallWrong("what a reinforcement does depends on the answers it gets, so there is nothing to plan")
-    planned = plan(recipe.data, recipe.start, recipe.training, say)
+    data = with_own_chats(recipe.data, recipe.start, _cache(), say)
+    planned = plan(data, recipe.start, recipe.training, say)
     emit(planned, text(planned), as_json=as_json)
+
+
+def _cache() -> Path:
+    """Where the chats stand that a base makes of itself, for runs and plans alike."""
+    from serve.settings import load_settings
+    from train.replay.recipes import OWN
+
+    return load_settings(os.environ).cache / OWN
 
 
 def _record_fingerprint(recipe: AnyRecipe, folder: Path) -> None:

@@ -47,21 +47,39 @@ def is_chat(row: Json) -> bool:
 
 def messages_of(row: Json) -> tuple[Message, ...]:
     """The turns of a row. Raises ValueError naming the field."""
+    messages = _messages(row)
+    spoken = [turn.role for turn in messages if turn.role != "system"]
+    if "assistant" not in spoken or spoken[0] != "user":
+        raise ValueError(f"{_found(row)}: a user asks first, and an assistant answers")
+    return messages
+
+
+def questions_of(row: Json) -> tuple[Message, ...]:
+    """The system's and the user's turns of a row, which need have no answers. Raises ValueError naming the field."""
+    asked = tuple(turn for turn in _messages(row) if turn.role != "assistant")
+    if not asked or asked[-1].role != "user" or {turn.role for turn in asked} - {"system", "user"}:
+        raise ValueError(f"{_found(row)}: no question ends it, or a tool speaks in it")
+    return asked
+
+
+def _messages(row: Json) -> tuple[Message, ...]:
+    _refuse(row, _UNREAD_OF_ROW, "")
+    format_ = _found(row)
+    turns = _FORMATS[format_](row)
+    system = _content(row["system"], "system") if row.get("system") not in (None, "", []) else ""
+    if system and turns and turns[0].role == "system":
+        raise ValueError(f"system: the first turn of {format_} is a system message too; keep one of them")
+    return (Message("system", system), *turns) if system else tuple(turns)
+
+
+def _found(row: Json) -> str:
+    """The key that says which format it is."""
     found = [key for key in _FORMATS if _has(row, key)]
     if not found:
         raise ValueError(f"no chat: it has none of {', '.join(_FORMATS)}")
     if len(found) > 1:
         raise ValueError(f"{' and '.join(found)}: one row is one chat; keep one of them")
-    _refuse(row, _UNREAD_OF_ROW, "")
-    turns = _FORMATS[found[0]](row)
-    system = _content(row["system"], "system") if row.get("system") not in (None, "", []) else ""
-    if system and turns and turns[0].role == "system":
-        raise ValueError(f"system: the first turn of {found[0]} is a system message too; keep one of them")
-    messages = (Message("system", system), *turns) if system else tuple(turns)
-    spoken = [turn.role for turn in messages if turn.role != "system"]
-    if "assistant" not in spoken or spoken[0] != "user":
-        raise ValueError(f"{found[0]}: a user asks first, and an assistant answers")
-    return messages
+    return found[0]
 
 
 def _openai(row: Json) -> list[Message]:

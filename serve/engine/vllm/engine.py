@@ -16,12 +16,11 @@ from serve.engine.model import Model
 from serve.engine.protocol import MOST_ALTERNATIVES, Alternative, Decoded, Task
 from serve.engine.trace_headers import trace_headers
 from serve.engine.vllm.keys import AUTOMATON, CHUNKS, MASKING
-from serve.engine.vllm.llm import EngineOptions, engine_kind, one_line, start_llm
+from serve.engine.vllm.llm import ONE_WORKER, EngineOptions, engine_kind, one_line, start_llm
 from taxonomy.errors import EngineFailed
 
 SCHEDULER: Final = "serve.engine.vllm.scheduler.DecisionScheduler"
 WORKER: Final = "serve.engine.vllm.worker.Reloading"
-_ONE_WORKER: Final = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 
 
 class VllmEngine:
@@ -38,7 +37,7 @@ class VllmEngine:
         self._llm = start_llm(
             model.path,
             options,
-            worker=_ONE_WORKER,
+            worker=ONE_WORKER,
             stats=self._stats,
             scheduler_cls=SCHEDULER,
             worker_extension_cls=WORKER,

@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry
 from serve.engine.cores import thread_settings
 from taxonomy.errors import EngineFailed
 
+ONE_WORKER: Final = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+"""What runs a model in the engine core's own process."""
 _DEFAULTS: Final = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def command(
-    model: Annotated[str, typer.Option(help="A transformers directory or a hub id.")],
+    model: Annotated[
+        str, typer.Option("--checkpoint", "--model", help="A transformers directory, a packaged base or a hub id.")
+    ],
     data: Annotated[
         Path | None, typer.Option(help="A folder with mmlu/, ifeval/ and gsm8k/; without it, the hub.")
     ] = None,
@@ -37,7 +39,9 @@ def command(
     ] = None,
     batch: Annotated[int, typer.Option(help="Questions at once.")] = 8,
     out: Annotated[Path | None, typer.Option(help="Write every question's result here, as JSONL.")] = None,
-    record: Annotated[bool, typer.Option("--record", help="Keep it in the manifest of --model, for the gate.")] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep it in the manifest of --checkpoint, for the gate.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """MMLU, IFEval and GSM8K through lm-evaluation-harness, and the general suite."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
@@ -11,6 +12,8 @@ from eval.decoding.evaluation import General
 from eval.general.figures import CHAT, SUITE, GeneralRun, GeneralScores
 from eval.general.suite import Question, read_questions
 from eval.general.suite_run import run_suite, suite_scores
+from serve.routing.packaged import base_directory, is_packaged
+from serve.settings import cache_folder
 from taxonomy.errors import CallWrong, DataInvalid
 
 
@@ -18,6 +21,8 @@ def run_general(model: str, general: General, say: Callable[[str], None]) -> Gen
     """Ask the model. Raises CallWrong, DataInvalid or CheckpointInvalid."""
     of_harness = [name for name in general.chosen if name in CHAT]
     questions = check_general(general)
+    if is_packaged(model):
+        model = base_directory(model, cache_folder(os.environ))
     found = GeneralRun(GeneralScores(version("lm_eval"), general.limit), [])
     if of_harness:
         # The harness takes seconds to import, and an evaluation without general benchmarks needs none of it.

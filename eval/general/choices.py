@@ -10,13 +10,15 @@ BoolQ's have `title` and `passage` too, and "no" and "yes" for choices.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from eval.general.documents import Document, Splits, jsonl
 
-_LETTERS: Final = ["A", "B", "C", "D", "E"]
+_LETTERS: Final = ("A", "B", "C", "D", "E")
+_FEWEST: Final = 2
+"""Choices of a question."""
 _SENTENCE_END: Final = re.compile(r"[.!?][\"')\u201d\u2019]*(?: |$)")
 
 
@@ -73,7 +75,7 @@ def piqa(folder: Path, _: str | None = None) -> Splits:
     """Two choices. Raises DataInvalid."""
 
     def document(row: Document) -> Document:
-        asked = _asked(row, ["0", "1"])
+        asked = _asked(row, ("0", "1"))
         first, second = asked.choices
         return {"goal": asked.question, "sol1": first, "sol2": second, "label": asked.place}
 
@@ -84,7 +86,7 @@ def winogrande(folder: Path, _: str | None = None) -> Splits:
     """Two choices for one gap in the question. Raises DataInvalid."""
 
     def document(row: Document) -> Document:
-        asked = _asked(row, ["1", "2"])
+        asked = _asked(row, ("1", "2"))
         if asked.question.count("_") != 1:
             raise ValueError(f"the question has {asked.question.count('_')} gaps (_), not one")
         first, second = asked.choices
@@ -101,7 +103,7 @@ def hellaswag(folder: Path, _: str | None = None) -> Splits:
     """
 
     def document(row: Document) -> Document:
-        asked = _asked(row, ["0", "1", "2", "3"])
+        asked = _asked(row, ("0", "1", "2", "3"))
         activity, colon, context = asked.question.partition(": ")
         if not colon:
             raise ValueError("the question is not an activity, a colon and a context")
@@ -117,7 +119,7 @@ def boolq(folder: Path, _: str | None = None) -> Splits:
     """A passage, which begins with its title as in SuperGLUE, and a question of yes or no. Raises DataInvalid."""
 
     def document(row: Document) -> Document:
-        asked = _asked(row, ["no", "yes"])
+        asked = _asked(row, ("no", "yes"))
         title, passage = _text(row["title"], "title"), _text(row["passage"], "passage")
         return {"passage": f"{title} -- {passage}", "question": asked.question, "label": asked.place}
 
@@ -136,13 +138,15 @@ CHOICE_READERS: Final[dict[str, Callable[[Path, str], Splits]]] = {
 """Of each data set's name on the hub, who reads it from a folder."""
 
 
-def _asked(row: Document, labels: Sequence[str] | None = None) -> _Asked:
+def _asked(row: Document, labels: tuple[str, ...] | None = None) -> _Asked:
     """labels: what they must be; None: whatever they are. Raises ValueError, KeyError."""
     question, answer = _text(row["question"], "question"), row["answer"]
     choices, given = _texts(row["choices"], "choices"), _texts(row["labels"], "labels")
+    if len(set(given)) < len(given):
+        raise ValueError("two of the labels are equal")
     if len(choices) != len(given):
         raise ValueError(f"{len(choices)} choices have {len(given)} labels")
-    if labels and given != list(labels):
+    if labels and tuple(given) != labels:
         raise ValueError(f"the labels are {', '.join(given)}, not {', '.join(labels)}")
     if answer not in given:
         raise ValueError(f"answer is {answer!r}, not {' or '.join(given)}")
@@ -150,7 +154,7 @@ def _asked(row: Document, labels: Sequence[str] | None = None) -> _Asked:
 
 
 def _texts(value: Any, name: str) -> list[str]:
-    if not isinstance(value, list) or len(set(map(str, value))) < (2 if name == "labels" else 1):
+    if not isinstance(value, list) or len(value) < _FEWEST:
         raise ValueError(f"{name} is no list of two or more")
     return [_text(each, name) for each in value]
 

@@ -71,19 +71,21 @@ def base_directory(model: str, cache: Path) -> str:
     Raises CheckpointInvalid where the package is not installed, or holds another file than it should; CallWrong where
     the cache cannot be written to.
     """
-    return str(_directory(PACKAGED[model], cache / "bases")) if is_packaged(model) else model
+    return str(directory_of(PACKAGED[model], cache)) if is_packaged(model) else model
 
 
-def _directory(base: PackagedBase, folder: Path) -> Path:
-    place = folder / base.directory
+def directory_of(base: PackagedBase, cache: Path) -> Path:
+    """As `base_directory`. It appears whole, by one rename."""
+    place = cache / "bases" / base.directory
     if not place.is_dir():
         package = _package(base)
         file = _sound_file(base, package)
         try:
             with _alone(place):
-                appeared(place, partial(_write, base, package, file))
+                if not place.is_dir():
+                    appeared(place, partial(_write, base, package, file))
         except OSError as error:
-            raise CallWrong(f"cannot write to {folder} ({error.strerror}); set ROUTE_FEEDBACK_CACHE") from error
+            raise CallWrong(f"cannot write to {place.parent} ({error.strerror}); set ROUTE_FEEDBACK_CACHE") from error
     return place
 
 

@@ -118,7 +118,8 @@ def missing(lock: dict[str, Pin], environment: Environment, roots: list[Requirem
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids="-".join)
 @pytest.mark.parametrize(
-    ("lock", "extras", "group"), [("cpu.txt", ("cpu", "s3", "offline", "bases"), True), ("cpu-serve.txt", ("cpu", "s3"), False)]
+    ("lock", "extras", "group"),
+    [("cpu.txt", ("cpu", "s3", "offline", "bases"), True), ("cpu-serve.txt", ("cpu", "s3"), False)],
 )
 def test_a_cpu_lock_is_whole(lock: str, extras: tuple[str, ...], group: bool, environment: Environment) -> None:  # noqa: FBT001
     assert missing(installed(lock, environment), environment, asked(*extras, group=group)) == []

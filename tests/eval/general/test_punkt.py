@@ -13,10 +13,16 @@ from eval.general.punkt import PUNKT, _files, punkt_folder
 from eval.general.tasks import prepare_ifeval
 from taxonomy.errors import CallWrong
 
+ABBREVIATIONS = """Punkt knows that the periods in Mr. Smith and Johann S. Bach
+do not mark sentence boundaries.  And sometimes sentences
+can start with non-capitalized words.  i is a good variable
+name."""
+BRACKETS = """(How does it deal with this parenthesis?)  "It should be part of the
+previous sentence." "(And the same with this one.)" ('And this one!')
+"('(And (this)) '?)" [(and this. )]"""
 DOCUMENTED = [
     (
-        "Punkt knows that the periods in Mr. Smith and Johann S. Bach\ndo not mark sentence boundaries.  And sometimes "
-        "sentences\ncan start with non-capitalized words.  i is a good variable\nname.",
+        ABBREVIATIONS,
         [
             "Punkt knows that the periods in Mr. Smith and Johann S. Bach\ndo not mark sentence boundaries.",
             "And sometimes sentences\ncan start with non-capitalized words.",
@@ -24,8 +30,7 @@ DOCUMENTED = [
         ],
     ),
     (
-        '(How does it deal with this parenthesis?)  "It should be part of the\nprevious sentence." "(And the same with '
-        "this one.)\" ('And this one!')\n\"('(And (this)) '?)\" [(and this. )]",
+        BRACKETS,
         [
             "(How does it deal with this parenthesis?)",
             '"It should be part of the\nprevious sentence."',
@@ -81,8 +86,8 @@ def test_a_model_in_the_folder_of_data_goes_before_it(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("nothing_known")
 def test_a_cache_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(CallWrong, match=r"cannot write to .*file \(Not a directory\); set ROUTE_FEEDBACK_CACHE"):
-        prepare_ifeval(None, tmp_path / "file")
+    with pytest.raises(CallWrong, match=r"cannot write to .*cache \(Not a directory\); set ROUTE_FEEDBACK_CACHE"):
+        prepare_ifeval(None, tmp_path / "file" / "cache")
 
 
 @pytest.mark.parametrize("text", ["ABBREV_TYPES = frozenset(('dr',))", "ABBREV_TYPES = sorted(('dr',))", "def ("])

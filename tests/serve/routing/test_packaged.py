@@ -1,4 +1,4 @@
-"""Bases by name: the package's file becomes a model's directory, once, whole, and only if it is the file that it was."""
+"""Bases by name: the package's file becomes a model's directory, once, whole, if it is the file that it was."""
 
 from __future__ import annotations
 

@@ -12,17 +12,20 @@ from gguf import GGUFReader, dequantize
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
+from serve.routing.loading import pair_of
 from serve.routing.model_files import check_model_files
 from serve.routing.packaged import PACKAGED, PackagedBase, base_directory, directory_of, is_packaged
 from serve.routing.source import is_base_model
 from serve.settings import cache_folder, load_settings
 from taxonomy.errors import CallWrong, CheckpointInvalid
+from taxonomy.tree import Leaf, taxonomy_of
 from tests.support.bases import small_model
 from tests.support.gguf_files import write_gguf
 from tests.support.tokenizers import tokenizer_of_kind
 
 TOKENIZER = tokenizer_of_kind("bundled")
 SMOLLM2 = "smollm2-135m-instruct"
+SMALL = taxonomy_of([Leaf(("Delivery", "Late"), "after the day", team="logistics")])
 
 
 @pytest.fixture
@@ -164,6 +167,15 @@ def test_smollm2s_tokenizer_cuts_as_its_authors_do(
 ) -> None:
     assert tokenizer.tokenize(text) == tokens
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_the_service_takes_smollm2_by_its_name(smollm2: Path) -> None:
+    pair = pair_of(SMOLLM2, SMALL, smollm2.parents[1])
+    assert (pair.checkpoint, pair.model.path) == ("base:smollm2-135m-instruct", str(smollm2))
+    ids = pair.prompt.of("It came 2 days late.")
+    text = AutoTokenizer.from_pretrained(smollm2).decode(ids)
+    assert "Delivery > Late: after the day" in text
+    assert text.endswith("It came 2 days late.<|im_end|>\n<|im_start|>assistant\n")
 
 
 def test_smollm2_chats_with_its_own_template(tokenizer: PreTrainedTokenizerFast) -> None:

@@ -98,8 +98,8 @@ pictures: setup .venv/.debian  ## draw the dashboards from a real run, into docs
 
 # What is locked already stays where it can; the service's own locks begin with the pins of the whole ones.
 lock: setup  ## resolve the locks anew: everything, and what the service alone needs
-	$(COMPILE) $(CPU) --extra offline --group dev --output-file locks/cpu.txt
-	$(COMPILE) $(GPU) --extra offline --group dev --output-file locks/gpu.txt
+	$(COMPILE) $(CPU) --extra offline --extra bases --group dev --output-file locks/cpu.txt
+	$(COMPILE) $(GPU) --extra offline --extra bases --group dev --output-file locks/gpu.txt
 	cp locks/cpu.txt locks/cpu-serve.txt && $(COMPILE) $(CPU) --output-file locks/cpu-serve.txt
 	cp locks/gpu.txt locks/gpu-serve.txt && $(COMPILE) $(GPU) --output-file locks/gpu-serve.txt
 

@@ -69,7 +69,7 @@ EVAL: Final = Group(
         "gate": Command("eval.commands.gate", "Whether a checkpoint may serve, and why."),
         "report": Command("eval.commands.report", "One HTML file of all of it, and the same in Markdown and JSON."),
         "drift": Command("eval.commands.drift", "What has changed in production traffic, without gold."),
-        "general": Command("eval.commands.general", "MMLU, IFEval and GSM8K through lm-evaluation-harness."),
+        "general": Command("eval.commands.general", "MMLU, ARC, HellaSwag, IFEval and so on, by the harness."),
         "served": Command("eval.commands.served", "Gold comments through a running service."),
     },
 )

@@ -46,7 +46,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
 
     checkpoint: Place = Field(
-        default=str(BUNDLED_CHECKPOINT), description="a checkpoint's directory, or a base model's directory or hub id"
+        default=str(BUNDLED_CHECKPOINT),
+        description="a checkpoint's directory, or a base model's directory, packaged name "
+        "([docs/bases.md](docs/bases.md)) or hub id",
     )
     taxonomy: File = Field(default=BUNDLED_TAXONOMY, description="a taxonomy file: YAML, CSV, XLSX or JSON")
     host: str = Field(default="127.0.0.1", description="the address to listen on")
@@ -67,8 +69,8 @@ class Settings(BaseSettings):
     )
     cache: File = Field(
         default=Path("~/.cache/route-feedback"),
-        description="where compiled taxonomies are kept, checkpoints of a registry behind a URL, and chats that a base "
-        "made of itself",
+        description="where compiled taxonomies, packaged bases, chats that a base made of itself and checkpoints of a "
+        "registry behind a URL are kept; by default below `XDG_CACHE_HOME` where that is set",
     )
     engine: dict[str, Any] = Field(
         default={}, description="any of vLLM's engine arguments, by name; they go before ours"
@@ -135,10 +137,26 @@ def load_settings(environment: Mapping[str, str], file: Path | None = None, **fl
         raise CallWrong("; ".join(unknown))
     variables = _Variables(environment)()
     try:
-        return Settings(**{**(document.content if document else {}), **variables, **given})
+        return Settings(
+            **{"cache": _usual_cache(environment), **(document.content if document else {}), **variables, **given}
+        )
     except ValidationError as error:
         faults = (_fault(fault, given, variables, document) for fault in error.errors(include_url=False))
         raise CallWrong("; ".join(faults)) from error
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """Where a command that reads no settings keeps what it makes once: where the service does. Raises CallWrong."""
+    try:
+        return _at_home(Path(environment.get(variable("cache")) or _usual_cache(environment)))
+    except ValueError as error:
+        raise CallWrong(f"{error}; set {variable('cache')}") from error
+
+
+def _usual_cache(environment: Mapping[str, str]) -> Path:
+    home = Path(environment.get("XDG_CACHE_HOME", ""))
+    # A relative one is to be ignored, its specification says.
+    return home / "route-feedback" if home.is_absolute() else Path("~/.cache/route-feedback")
 
 
 class _Variables(EnvSettingsSource):

@@ -1,15 +1,19 @@
-"""A base as people have it: safetensors in one file or several, older weights in pickles, or one GGUF file."""
+"""A base as people have it: safetensors in one file or several, older weights in pickles, one GGUF file, or a name."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
+from serve.routing.dequantised import unquantised
 from serve.routing.loading import context_of, load_tokenizer
+from serve.routing.packaged import base_directory, is_packaged
+from serve.settings import cache_folder
 from taxonomy.errors import CheckpointInvalid
 
 _GGUF: Final = ".gguf"
@@ -25,7 +29,7 @@ class _Source(NamedTuple):
 
 
 def base_tokenizer(base: str) -> PreTrainedTokenizerFast:
-    """A directory's, GGUF file's or hub id's. Raises CheckpointInvalid.
+    """A directory's, GGUF file's, packaged base's or hub id's. Raises CheckpointInvalid.
 
     A GGUF file names how its tokenizer cuts words, and transformers does not follow that: a tokenizer.json beside it
     goes before it.
@@ -65,7 +69,7 @@ def base_model(base: str) -> PreTrainedModel:
     if missing := sorted(read["missing_keys"]):
         # Transformers would go on with random numbers in their place.
         raise CheckpointInvalid(f"base {base} lacks {len(missing)} of its weights, such as {missing[0]}; copy it again")
-    return _unquantised(model) if source.options else model
+    return unquantised(model) if source.options else model
 
 
 def base_digest(base: str) -> str:
@@ -95,6 +99,8 @@ def as_servable(base: str, folder: Path) -> str:
 
 def _source(base: str) -> _Source:
     """Raises CheckpointInvalid where a directory holds several GGUF files and nothing else to choose."""
+    if is_packaged(base):
+        base = base_directory(base, cache_folder(os.environ))
     place = Path(base)
     if place.suffix == _GGUF:
         if not place.is_file():
@@ -106,16 +112,6 @@ def _source(base: str) -> _Source:
     if len(files) > 1:
         raise CheckpointInvalid(f"base {base} holds {len(files)} GGUF files; name one of them ({', '.join(files[:5])})")
     return _Source(base, {"gguf_file": files[0]} if files else {})
-
-
-def _unquantised(model: PreTrainedModel) -> PreTrainedModel:
-    """The same weights in a model that knows of no quantisation: transformers saves and trains no other."""
-    config = model.config
-    del config.quantization_config
-    whole: PreTrainedModel = type(model)(config)
-    whole.load_state_dict(model.state_dict(), assign=True)
-    whole.tie_weights()
-    return whole
 
 
 def _one_line(error: BaseException) -> str:

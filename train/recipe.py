@@ -40,8 +40,8 @@ class Recipe(RecipePart):
     word_vectors: begin with embeddings in which words and labels that go together lie together.
     loss: `constrained` (softmax over the tokens that the service allows, at decisions), `decisions`
     (cross-entropy over the whole vocabulary, at decisions) or `completion` (every token of the answer). form: theirs.
-    base: a Hugging Face directory, a GGUF file or a hub id to go on from. continue_from: a checkpoint's directory to go
-    on from; its architecture and tokenizer stay. Neither: a fresh model of the `architecture`.
+    base: a Hugging Face directory, a GGUF file, a packaged base or a hub id to go on from. continue_from: the directory
+    of a checkpoint to go on from; its architecture and tokenizer stay. Neither: a fresh model of the `architecture`.
     trained_on: the taxonomy file of the checkpoint in `continue_from`, where it is not the one that is learned now.
     replay_kl: weight of the divergence from the base at replay's tokens, beside their cross-entropy.
     benchmarks: a folder with `mmlu/` and `ifeval/`, whose questions are looked for in the data.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from eval.general.figures import CHAT, SUITE
+from eval.general.benchmarks import BENCHMARKS, NAMES, SUITE
 from taxonomy.bundled import BUNDLED_TAXONOMY
 from taxonomy.checkpoint.calibration import Probability
 from taxonomy.yaml_files import read_model
@@ -16,16 +16,24 @@ BUNDLED_GOLD: Final = Path(__file__).parents[1] / "data" / "test.jsonl"
 BUNDLED_LANGUAGES: Final = BUNDLED_GOLD.with_name("test_languages.jsonl")
 """The test split of the bundled corpus, and what each of its comments is written in."""
 Count = Annotated[int, Field(gt=0)]
-Task = Literal["mmlu", "mmlu_generative", "ifeval", "gsm8k", "suite"]
+
+
+def _known(name: str) -> str:
+    if name not in NAMES:
+        raise ValueError(f"{name!r} is none of {', '.join(NAMES)}")
+    return name
+
+
+Task = Annotated[str, AfterValidator(_known)]
 
 
 class General(BaseModel):
     """General benchmarks.
 
-    data: a folder with mmlu/, ifeval/ and gsm8k/; without one, the hub. questions: a file of the general suite.
-    tasks: by default all of the harness's, and the suite where there are questions; where there is no more than
-    questions, the suite alone. limit: so many questions of each of the harness's tasks (of MMLU: each subject). batch:
-    at once.
+    data: a folder with mmlu/, arc/ and so on; without one, the hub. questions: a file of the general suite. tasks: by
+    default those of the harness's that `data` has a folder for (all of them from the hub), and the suite where there
+    are questions; where there is no more than questions, the suite alone. limit: the first so many questions of each
+    of the harness's tasks (of MMLU: each subject). batch: at once.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,8 +53,13 @@ class General(BaseModel):
     @property
     def chosen(self) -> tuple[str, ...]:
         """The tasks to be asked, each once, in our order."""
-        usual = {*(CHAT if self.data or not self.questions else ()), *([SUITE] if self.questions else ())}
-        return tuple(name for name in (*CHAT, SUITE) if name in (self.tasks or usual))
+        usual = {*self._of_harness(), *([SUITE] if self.questions else ())}
+        return tuple(name for name in NAMES if name in (self.tasks or usual))
+
+    def _of_harness(self) -> list[str]:
+        if self.data is None:
+            return [] if self.questions else list(BENCHMARKS)
+        return [name for name, benchmark in BENCHMARKS.items() if benchmark.has_data(self.data)]
 
 
 class Evaluation(BaseModel):

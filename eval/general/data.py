@@ -3,6 +3,8 @@
 mmlu/dev/SUBJECT_dev.csv, mmlu/test/SUBJECT_test.csv    question,choice0,choice1,choice2,choice3,answer (0 to 3)
 ifeval/m_ifeval_en.jsonl                                key, prompt, instruction_id_list, kwargs
 gsm8k/train.jsonl, gsm8k/test.jsonl                     question, answer
+
+The others are questions with choices, in `eval.general.choices`.
 """
 
 from __future__ import annotations
@@ -12,11 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from eval.general.choices import CHOICE_READERS
+from eval.general.documents import Document, Splits, jsonl, some
 from taxonomy.errors import DataInvalid
-from taxonomy.jsonl import parsed, without_faults
-
-Document = dict[str, Any]
-Splits = dict[str, list[Document]]
 
 _CHOICES = ("choice0", "choice1", "choice2", "choice3")
 
@@ -30,15 +30,16 @@ def mmlu(folder: Path, subject: str) -> Splits:
 
 def ifeval(folder: Path, _: str | None = None) -> Splits:
     """The English prompts; the language prefix of an instruction's id is dropped. Raises DataInvalid."""
-    return {"train": _jsonl(folder / "ifeval" / "m_ifeval_en.jsonl", _prompt)}
+    return {"train": jsonl(folder / "ifeval" / "m_ifeval_en.jsonl", _prompt)}
 
 
 def gsm8k(folder: Path, _: str | None = None) -> Splits:
     """Problems with worked answers. Raises DataInvalid."""
-    return {split: _jsonl(folder / "gsm8k" / f"{split}.jsonl", _problem) for split in ("train", "test")}
+    return {split: jsonl(folder / "gsm8k" / f"{split}.jsonl", _problem) for split in ("train", "test")}
 
 
 READERS: dict[str, Callable[[Path, str], Splits]] = {
+    **CHOICE_READERS,
     "cais/mmlu": mmlu,
     "google/IFEval": ifeval,
     "openai/gsm8k": gsm8k,
@@ -51,7 +52,7 @@ def _mmlu_split(file: Path, subject: str) -> list[Document]:
         rows = csv.DictReader(lines, strict=True)
         if missing := {"question", *_CHOICES, "answer"} - set(rows.fieldnames or ()):
             raise DataInvalid(f"{file}:1: the column {min(missing)!r} is missing")
-        return _some(file, [_question(file, rows.line_num, row, subject) for row in rows])
+        return some(file, [_question(file, rows.line_num, row, subject) for row in rows])
 
 
 def _question(file: Path, line: int, row: dict[str, str | None], subject: str) -> Document:
@@ -75,21 +76,8 @@ def _problem(row: Document) -> Document:
     return {"question": row["question"], "answer": row["answer"]}
 
 
-def _jsonl(file: Path, document: Callable[[Document], Document]) -> list[Document]:
-    try:
-        return _some(file, list(without_faults(parsed(file, lambda row: document(row.value)))))
-    except FileNotFoundError as error:
-        raise DataInvalid(f"{file} is missing") from error
-
-
 def _opened(file: Path) -> Any:
     try:
         return file.open(encoding="utf-8", newline="")
     except FileNotFoundError as error:
         raise DataInvalid(f"{file} is missing") from error
-
-
-def _some(file: Path, documents: list[Document]) -> list[Document]:
-    if not documents:
-        raise DataInvalid(f"{file} is empty")
-    return documents

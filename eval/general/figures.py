@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from eval.general.benchmarks import NAMES
 from taxonomy.files import write_jsonl
 from taxonomy.jsonl import Row, parsed, without_faults
 
-CHAT: Final = {"mmlu": False, "mmlu_generative": True, "ifeval": True, "gsm8k": False}
-"""Of each of the harness's benchmarks whether it is asked through the chat template; the rest stands in `tasks`."""
-SUITE: Final = "suite"
-"""The benchmark that is not the harness's: short questions from a file, for models too small for the others."""
+_QUANTILE: Final = 1.959964
+"""Of the normal distribution, for 95%."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,23 @@ class Share:
     stderr: float | None
     count: int
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95% Wilson interval, of as many independent questions as the standard error stands for."""
+        if self.stderr is None:
+            return None
+        independent = self.value * (1 - self.value) / self.stderr**2 if self.stderr else self.count
+        spread = _QUANTILE**2 / independent
+        middle = self.value + spread / 2
+        half = math.sqrt(spread * self.value * (1 - self.value) + spread**2 / 4)
+        return (middle - half) / (1 + spread), (middle + half) / (1 + spread)
+
+    def as_json(self) -> dict[str, object]:
+        return {**asdict(self), "interval": self.interval}
+
     def __str__(self) -> str:
-        spread = "" if self.stderr is None else f" +- {self.stderr:.4f}"
-        return f"{self.value:.4f}{spread}  ({self.count})"
+        between = "" if self.interval is None else "  {:.4f} to {:.4f}".format(*self.interval)
+        return f"{self.value:.4f}{between}  ({self.count})"
 
 
 @dataclass(frozen=True)
@@ -39,8 +53,8 @@ class BenchmarkScores:
     subjects: dict[str, Share]
 
     def as_json(self) -> dict[str, dict[str, object]]:
-        subjects: dict[str, object] = {name: asdict(figure) for name, figure in self.subjects.items()}
-        figures: dict[str, dict[str, object]] = {name: asdict(figure) for name, figure in self.figures.items()}
+        subjects: dict[str, object] = {name: figure.as_json() for name, figure in self.subjects.items()}
+        figures = {name: figure.as_json() for name, figure in self.figures.items()}
         return figures | ({"subjects": subjects} if subjects else {})
 
 
@@ -48,21 +62,18 @@ class BenchmarkScores:
 class GeneralScores:
     """The general scores; a benchmark that was not run is None, never 0.
 
-    harness: the version of lm-evaluation-harness. limit: how many questions of each of its tasks were asked, None for
-    all; of the suite all are.
+    harness: the version of lm-evaluation-harness. limit: how many questions of each of its tasks were asked (the
+    first), None for all; of the suite all are. measured: by name what was run.
     """
 
     harness: str
     limit: int | None
-    mmlu: BenchmarkScores | None = None
-    mmlu_generative: BenchmarkScores | None = None
-    ifeval: BenchmarkScores | None = None
-    gsm8k: BenchmarkScores | None = None
-    suite: BenchmarkScores | None = None
+    measured: Mapping[str, BenchmarkScores] = field(default_factory=dict)
 
     @property
     def benchmarks(self) -> dict[str, BenchmarkScores | None]:
-        return {name: getattr(self, name) for name in (*CHAT, SUITE)}
+        """All that there are."""
+        return {name: self.measured.get(name) for name in NAMES}
 
     def as_json(self) -> dict[str, object]:
         """As the command prints it."""

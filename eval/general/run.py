@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from string import ascii_uppercase
+from typing import Any
 
 import numpy as np
 from lm_eval import simple_evaluate
 from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
 
-from eval.general.figures import CHAT, BenchmarkScores, GeneralRun, GeneralScores, QuestionResult, Share, figure
+from eval.general.benchmarks import BENCHMARKS, Benchmark
+from eval.general.figures import BenchmarkScores, GeneralRun, GeneralScores, QuestionResult, Share, figure
 from eval.general.tasks import check_ifeval, prepare_ifeval, task_manager
+from serve.settings import cache_folder
 
 Results = dict[str, Any]
 Sample = dict[str, Any]
-
-_METRICS: Final = {
-    "mmlu": {"accuracy": "acc,none"},
-    "mmlu_generative": {"accuracy": "exact_match,get_response"},
-    "ifeval": {
-        "prompt_strict": "prompt_level_strict_acc,none",
-        "instruction_strict": "inst_level_strict_acc,none",
-        "prompt_loose": "prompt_level_loose_acc,none",
-        "instruction_loose": "inst_level_loose_acc,none",
-    },
-    "gsm8k": {"strict": "exact_match,strict-match", "flexible": "exact_match,flexible-extract"},
-}
-"""Our names of the harness's metrics; what follows the comma names the filter that reads the answer."""
 
 _LETTER = re.compile(
     r"[\W_]*(?:(?:the\s+)?(?:correct\s+|best\s+|right\s+)?(?:answer|option|choice)(?:\s+is)?[\W_]*)?"
@@ -41,16 +32,16 @@ _LETTER = re.compile(
 
 
 def run(
-    model: LM, benchmarks: Sequence[str], folder: Path | None, limit: int | None, say: Callable[[str], None]
+    model: LM, names: Sequence[str], folder: Path | None, limit: int | None, say: Callable[[str], None]
 ) -> GeneralRun:
     """Ask the model. folder: of the data, None for the hub. limit: questions of each task (of MMLU: each subject).
 
     Raises CallWrong and DataInvalid before the model is asked anything.
     """
-    if "ifeval" in benchmarks:
-        prepare_ifeval(folder)
+    if "ifeval" in names:
+        prepare_ifeval(folder, cache_folder(os.environ))
     manager = task_manager(folder)
-    groups = {name: _group(manager, name) for name in benchmarks}
+    groups = {name: _group(manager, name) for name in names}
     if "ifeval" in groups:
         check_ifeval(groups["ifeval"].get_all_tasks()[0])
     scores: dict[str, BenchmarkScores] = {}
@@ -58,12 +49,12 @@ def run(
     for name, group in groups.items():
         say(f"{name}: {_size(group, limit)} questions")
         results = simple_evaluate(
-            model, tasks=[group], limit=limit, apply_chat_template=CHAT[name], task_manager=manager
+            model, tasks=[group], limit=limit, apply_chat_template=BENCHMARKS[name].through_chat, task_manager=manager
         )
-        asked = list(_questions(name, results))
-        scores[name] = _measured(name, results, asked)
+        asked = list(_questions(name, BENCHMARKS[name], results))
+        scores[name] = _measured(BENCHMARKS[name], results, asked)
         questions += asked
-    return GeneralRun(GeneralScores(version("lm_eval"), limit, **scores), questions)
+    return GeneralRun(GeneralScores(version("lm_eval"), limit, scores), questions)
 
 
 def letter_of(answer: str) -> str | None:
@@ -85,45 +76,52 @@ def _size(group: Any, limit: int | None) -> int:
     )
 
 
-def _questions(benchmark: str, results: Results) -> Iterator[QuestionResult]:
+def _questions(name: str, benchmark: Benchmark, results: Results) -> Iterator[QuestionResult]:
     for task, samples in results["samples"].items():
         of_document: dict[int, list[Sample]] = defaultdict(list)
         for sample in samples:
             of_document[sample["doc_id"]].append(sample)
-        subject = results["results"][task]["alias"] if benchmark.startswith("mmlu") else None
+        subject = results["results"][task]["alias"] if benchmark.has_subjects else None
         for number, read in sorted(of_document.items()):
-            answer = _answer(read[0])
-            scores = _scores(benchmark, read, answer)
-            yield QuestionResult(benchmark, subject, f"{task}/{number}", read[0]["doc_hash"], scores, answer)
+            answer = _answer(read[0], by_length=benchmark.is_by_length)
+            scores = _scores(benchmark.metrics, read)
+            if name == "mmlu_generative":
+                letter = letter_of(answer)
+                scores |= {"accuracy_by_letter": (letter == read[0]["target"],), "unparsed": (letter is None,)}
+            yield QuestionResult(name, subject, f"{task}/{number}", read[0]["doc_hash"], scores, answer)
 
 
-def _answer(sample: Sample) -> str:
-    """The text, or the letter of the likeliest choice (the first among equals, as the harness has it)."""
+def _answer(sample: Sample, *, by_length: bool) -> str:
+    """The text, or the letter of the likeliest choice (the first among equals, as the harness has it).
+
+    by_length: the likeliest for its length.
+    """
     responses = sample["resps"]
     if isinstance(responses[0][0], str):
         return str(responses[0][0])
-    return "ABCD"[int(np.argmax([likelihood for ((likelihood, _),) in responses]))]
+    likelihoods = np.array([likelihood for ((likelihood, _),) in responses])
+    if by_length:
+        # Between the question and a choice the harness puts one space, which it does not count.
+        likelihoods /= [len(text) - 1 for _, text in sample["arguments"]]
+    return ascii_uppercase[int(np.argmax(likelihoods))]
 
 
-def _scores(benchmark: str, read: Sequence[Sample], answer: str) -> dict[str, tuple[bool, ...]]:
+def _scores(metrics: Mapping[str, str], read: Sequence[Sample]) -> dict[str, tuple[bool, ...]]:
     """read: the harness's samples of one question, one for each of its filters."""
     samples = {sample["filter"]: sample for sample in read}
     scores = {}
-    for name, metric in _METRICS[benchmark].items():
+    for name, metric in metrics.items():
         theirs, filtered = metric.split(",")
         score = samples[filtered][theirs]
         scores[name] = tuple(map(bool, score)) if isinstance(score, list) else (bool(score),)
-    if benchmark == "mmlu_generative":
-        letter = letter_of(answer)
-        scores |= {"accuracy_by_letter": (letter == read[0]["target"],), "unparsed": (letter is None,)}
     return scores
 
 
-def _measured(benchmark: str, results: Results, questions: Sequence[QuestionResult]) -> BenchmarkScores:
-    rows, metrics = results["results"], _METRICS[benchmark]
+def _measured(benchmark: Benchmark, results: Results, questions: Sequence[QuestionResult]) -> BenchmarkScores:
+    rows, metrics = results["results"], benchmark.metrics
     figures = {name: figure(name, questions) for name in questions[0].scores}
-    figures |= {name: _theirs(figures[name], rows[benchmark], metric) for name, metric in metrics.items()}
-    if not benchmark.startswith("mmlu"):
+    figures |= {name: _theirs(figures[name], rows[benchmark.task], metric) for name, metric in metrics.items()}
+    if not benchmark.has_subjects:
         return BenchmarkScores(figures, {})
     of_subject: dict[str | None, list[QuestionResult]] = defaultdict(list)
     for question in questions:

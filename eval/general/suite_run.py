@@ -10,7 +10,8 @@ import torch
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
-from eval.general.figures import SUITE, BenchmarkScores, QuestionResult, figure
+from eval.general.benchmarks import SUITE
+from eval.general.figures import BenchmarkScores, QuestionResult, figure
 from eval.general.suite import Question, is_right
 from taxonomy.errors import CheckpointInvalid
 

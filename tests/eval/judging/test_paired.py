@@ -25,7 +25,7 @@ def asked(right: list[bool], prefix: str = "q") -> list[QuestionResult]:
 def scores(right: list[bool], prefix: str = "q") -> dict[str, object]:
     questions = asked(right, prefix)
     suite = BenchmarkScores({"accuracy": figure("accuracy", questions)}, {})
-    return {"general": recorded(GeneralRun(GeneralScores("0", None, suite=suite), questions))}
+    return {"general": recorded(GeneralRun(GeneralScores("0", None, {"suite": suite}), questions))}
 
 
 @given(COUNTS)
@@ -103,7 +103,8 @@ def test_instructions_of_one_prompt_are_not_taken_for_pairs() -> None:
         "ifeval", None, "ifeval/0", "h", {"prompt_strict": (True,), "instruction_strict": (True, False)}, ""
     )
     figures = {name: figure(name, [question]) for name in question.scores}
-    kept = recorded(GeneralRun(GeneralScores("0", None, ifeval=BenchmarkScores(figures, {})), [question]))["ifeval"]
+    scores = GeneralScores("0", None, {"ifeval": BenchmarkScores(figures, {})})
+    kept = recorded(GeneralRun(scores, [question]))["ifeval"]
     prompts, instructions = kept["prompt_strict"], kept["instruction_strict"]
     assert isinstance(prompts, dict)
     assert isinstance(instructions, dict)

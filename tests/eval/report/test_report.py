@@ -103,7 +103,7 @@ def measured(right: list[bool]) -> Manifest:
     ]
     suite = BenchmarkScores({"accuracy": figure("accuracy", questions)}, {})
     bare = read_manifest(BUNDLED_CHECKPOINT).model_copy(update={"scores": {}})
-    return with_general(bare, GeneralRun(GeneralScores("0", None, suite=suite), questions))
+    return with_general(bare, GeneralRun(GeneralScores("0", None, {"suite": suite}), questions))
 
 
 def test_both_axes_stand_beside_the_baseline_question_by_question() -> None:

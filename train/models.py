@@ -37,7 +37,7 @@ def starting_model(
         if start.form.has_own_tokens:
             before = load_taxonomy(start.trained_on) if start.trained_on else None
             known = base_tokenizer(start.weights).get_vocab()
-            new = {name: text for name, text in own_tokens(comments.taxonomy).items() if name not in known}
+            new = {name: text for name, text in own_tokens(comments.taxonomy, start.form).items() if name not in known}
             moved = moved_labels(before, comments.taxonomy) if before else {}
             place_tokens(model, Tokens(tokenizer), new, moved, start.seed)
             say(f"{len(new)} tokens of the answer's form begin where their texts are")

@@ -70,7 +70,7 @@ def prepare(data: DataPart, start: StartPart, folder: Path, say: Say) -> Prepare
     origin = _origin(start, comments.taxonomy, say)
     tokenizer = _tokenizer(start, comments, data, say)
     if data.form.has_own_tokens:
-        give_own_tokens(tokenizer, comments.taxonomy)
+        give_own_tokens(tokenizer, comments.taxonomy, data.form)
     language, context = language_of(tokenizer, comments.taxonomy, data.form), _context(start)
     tokens = language.tokens
     say("encoding")
@@ -121,7 +121,7 @@ def _reports(found: Iterable[tuple[str, DataReport | None]]) -> dict[str, DataRe
 
 
 def _own_tokens(form: Form, taxonomy: Taxonomy, tokens: Tokens) -> tuple[int, ...]:
-    names = own_tokens(taxonomy) if form.has_own_tokens else ()
+    names = own_tokens(taxonomy, form) if form.has_own_tokens else ()
     return tuple(token for name in names if (token := tokens.own(name)) is not None)
 
 

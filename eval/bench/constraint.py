@@ -92,7 +92,7 @@ def _rows(
         taxonomy = bundled_taxonomy() if leaves == len(bundled_taxonomy().leaves) else invented(leaves)
         own = copy.deepcopy(tokenizer)
         if form.has_own_tokens:
-            give_own_tokens(own, taxonomy)
+            give_own_tokens(own, taxonomy, form)
         tokens = Tokens(own)
         start = time.perf_counter()
         automaton = compiled(taxonomy, tokens, form)

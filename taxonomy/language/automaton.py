@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from taxonomy.files import whole
-from taxonomy.language.ends import ChunkEnds, Copied, Numbered
+from taxonomy.language.ends import ChunkEnds, Copied, Numbered, Read
 from taxonomy.language.forms import Form
 
 CONTENT: Final = ""
@@ -119,7 +119,7 @@ class Walk:
         if not chunks:
             raise ValueError("a comment without chunks has no answer")
         self._automaton = automaton
-        self._ends: ChunkEnds = (Numbered if automaton.form.is_numbered else Copied)(chunks)
+        self._ends: ChunkEnds = _ends_of(automaton.form)(chunks)
         self.closings: list[Closing] = []
         self._open = Closing(0, [], [0.0])
         self.forced: list[int] = [*automaton.begin, *self._opened(), *self._settled()]
@@ -192,6 +192,12 @@ class Walk:
         run = self._ends.begin()
         self.branch = ROOT if self._ends.is_end else NUMBER
         return run
+
+
+def _ends_of(form: Form) -> type[Copied | Numbered | Read]:
+    if form is Form.MARKED:
+        return Read
+    return Numbered if form.is_numbered else Copied
 
 
 def grown(options: Sequence[Edge], branches: list[Branch]) -> Edge:

@@ -11,7 +11,8 @@ from taxonomy.labels import EMOTIONS, LabelPath
 from taxonomy.language.answer import Part, chunk_ends, escaped
 from taxonomy.language.automaton import CLOSED, CONTENT, FORMAT, Automaton, Branch, Edge, branch_of, grown
 from taxonomy.language.forms import Form
-from taxonomy.language.spelling import number_runs, spelling
+from taxonomy.language.own_tokens import END, found
+from taxonomy.language.spelling import number_runs, spaced, spelling
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
 
@@ -76,6 +77,8 @@ def cached(taxonomy: Taxonomy, tokens: Tokens, folder: Path, form: Form = Form.V
 
 def chunk_tokens(chunks: Sequence[str], tokens: Tokens, form: Form = Form.VERBATIM) -> list[list[int]]:
     """A comment's chunks as they stand in an answer of this form."""
+    if form is Form.MARKED:
+        return [*spaced(chunks, tokens), *map(list, found([END], tokens).values())]
     if form.is_numbered:
         return number_runs(len(chunks), tokens, form)
     return tokens.texts([escaped(chunk) for chunk in chunks])

@@ -60,6 +60,43 @@ class Copied:
         return self._chunks[self.taken][0] if self.taken < end else None
 
 
+class Read:
+    """Each chunk stands in the answer, and nowhere else; where a segment has ended is said after one chunk more.
+
+    chunks: the comment's, and after them what stands for its end.
+    """
+
+    __slots__ = ("_chunks", "_read")
+
+    is_end = True
+
+    def __init__(self, chunks: Chunks) -> None:
+        self._chunks = chunks
+        self._read = 0
+
+    @property
+    def taken(self) -> int:
+        return self._read - 1
+
+    @property
+    def is_last(self) -> bool:
+        return self._read == len(self._chunks)
+
+    @property
+    def onward(self) -> Sequence[int]:
+        return () if self.is_last else self._chunks[self._read][:1]
+
+    def begin(self) -> Sequence[int]:
+        first, self._read = self._read or 0, max(2, self._read + 1)
+        return [token for chunk in self._chunks[first : self._read] for token in chunk]
+
+    def take(self, token: int) -> Sequence[int]:  # noqa: ARG002 (there is one alone)
+        return self.begin()[1:]
+
+    def toward(self, end: int) -> int | None:
+        return self._chunks[self._read][0] if self.taken < end else None
+
+
 class Numbered:
     """The number of the last chunk stands in the answer: any that is larger than the one before.
 

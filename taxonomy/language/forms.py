@@ -22,15 +22,16 @@ class Form(StrEnum):
     NUMBERED_WHOLE = "numbered-whole"
     NUMBERED = "numbered"
     NUMBERED_TOKENS = "numbered-tokens"
+    MARKED = "marked"
 
     @property
     def is_numbered(self) -> bool:
-        return self is not Form.VERBATIM
+        return self in {Form.NUMBERED, Form.NUMBERED_WHOLE, Form.NUMBERED_TOKENS}
 
     @property
     def has_own_tokens(self) -> bool:
         """Whether the tokenizer must have a token for each label, number and emotion."""
-        return self is Form.NUMBERED_TOKENS
+        return self in {Form.NUMBERED_TOKENS, Form.MARKED}
 
 
 def label_texts(taxonomy: Taxonomy, form: Form) -> dict[LabelPath, str]:

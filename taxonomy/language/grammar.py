@@ -19,7 +19,7 @@ from taxonomy.labels import EMOTIONS, LabelPath
 from taxonomy.language import answer, numbered
 from taxonomy.language.answer import escaped
 from taxonomy.language.forms import Form, label_texts
-from taxonomy.language.own_tokens import FEEDBACK, RESIDUE, emotion_token, label_token, number_token
+from taxonomy.language.own_tokens import END, FEEDBACK, RESIDUE, emotion_token, label_token, number_token
 from taxonomy.tree import Taxonomy
 
 Token = Callable[[str], int]
@@ -33,7 +33,10 @@ def grammar(chunks: Sequence[str], labels: str, form: Form = Form.VERBATIM, toke
     """
     if not chunks:
         raise ValueError("a comment without chunks has no answer")
-    rules = _by_number(len(chunks), token) if form.is_numbered else _by_copy(chunks)
+    if form is Form.MARKED and token:
+        rules = _by_mark(chunks, token)
+    else:
+        rules = _by_number(len(chunks), token) if form.is_numbered else _by_copy(chunks)
     return CFG("\n".join([*rules, labels]))
 
 
@@ -44,6 +47,15 @@ def _by_copy(chunks: Sequence[str]) -> list[str]:
         text = _text(escaped(chunk))
         rules.append(f"c{index}: {text} c{index + 1} | {text} CLOSE {_text(answer.NEXT)} c{index + 1}")
     return [*rules, f"c{last}: {_text(escaped(chunks[-1]))} CLOSE {_text(answer.END)}"]
+
+
+def _by_mark(chunks: Sequence[str], token: Token) -> list[str]:
+    """Rule m3: what may follow where three chunks are read, and a segment that began before the third is open."""
+    read = [*map(_text, chunks), _id(token(END))]
+    last = len(read)
+    rules = [f"start: {read[0]} {read[1]} m2"]
+    rules += [f"m{count}: {read[count]} m{count + 1} | close {read[count]} m{count + 1}" for count in range(2, last)]
+    return [*rules, f"m{last}: close"]
 
 
 def _by_number(count: int, token: Token | None) -> list[str]:

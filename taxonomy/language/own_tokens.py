@@ -20,6 +20,8 @@ from taxonomy.tree import Taxonomy
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+END: Final = "<|end|>"
+"""Stands after the last chunk where the comment stands in the answer alone."""
 RESIDUE: Final = "<|residue|>"
 """Closes a segment without labels."""
 FEEDBACK: Final = "<|feedback|>"
@@ -41,18 +43,21 @@ def emotion_token(emotion: str) -> str:
     return f"<|emotion:{emotion}|>"
 
 
-def own_tokens(taxonomy: Taxonomy) -> dict[str, str]:
+def own_tokens(taxonomy: Taxonomy, form: Form = Form.NUMBERED_TOKENS) -> dict[str, str]:
     """The name of each token, and the text that it stands for."""
-    numbers = {number_token(number): f"#{number}" for number in range(1, MAX_CHUNKS + 1)}
+    if form is Form.MARKED:
+        places = {END: "end"}
+    else:
+        places = {number_token(number): f"#{number}" for number in range(1, MAX_CHUNKS + 1)}
     emotions = {emotion_token(emotion): emotion for emotion in EMOTIONS}
     labels = {label_token(path): path[-1] for path in label_texts(taxonomy, Form.NUMBERED_TOKENS)}
-    return numbers | {RESIDUE: "nothing", FEEDBACK: "about"} | emotions | labels
+    return places | {RESIDUE: "nothing", FEEDBACK: "about"} | emotions | labels
 
 
-def give_own_tokens(tokenizer: PreTrainedTokenizerFast, taxonomy: Taxonomy) -> None:
+def give_own_tokens(tokenizer: PreTrainedTokenizerFast, taxonomy: Taxonomy, form: Form = Form.NUMBERED_TOKENS) -> None:
     """Add those that it lacks; a tokenizer that was given some for an earlier taxonomy keeps them."""
     known = tokenizer.get_vocab()
-    lacking = [name for name in own_tokens(taxonomy) if name not in known]
+    lacking = [name for name in own_tokens(taxonomy, form) if name not in known]
     tokenizer.add_tokens([AddedToken(name, special=True, normalized=False) for name in lacking], special_tokens=True)
 
 

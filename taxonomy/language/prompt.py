@@ -13,7 +13,7 @@ from taxonomy.language.template import ChatTemplate
 from taxonomy.language.tokens import HfTokenizer, Tokens
 from taxonomy.tree import Taxonomy
 
-_VERSIONS: Final = {Form.VERBATIM: "route/1"}
+_VERSIONS: Final = {Form.VERBATIM: "route/1", Form.MARKED: "route/3"}
 _NUMBERED_VERSION: Final = "route/2"
 
 LEARNED_SYSTEM: Final = "Route the comment."
@@ -55,6 +55,8 @@ class Prompt:
 
     def of(self, pieces: Sequence[str]) -> list[int]:
         """The token ids, for a comment cut into chunks; the comment's part holds no special token of its own."""
+        if self._form is Form.MARKED:
+            return self._before
         shown = self._numbered(pieces) if self._form.is_numbered else self._tokens.text("".join(pieces))
         return [*self._before, *shown, *self._after]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from taxonomy.labels import EMOTIONS, LabelPath
@@ -74,6 +74,17 @@ def _in_own_tokens(taxonomy: Taxonomy, tokens: Tokens) -> Spelling:
         labels={path: runs[label_token(path)] for path in paths},
         emotions={name: runs[emotion_token(name)] for name in EMOTIONS},
     )
+
+
+def spaced(pieces: Sequence[str], tokens: Tokens) -> list[list[int]]:
+    """A comment's chunks, the white space between two with the one that the tokenizer joins it with: most join it with
+    the word after it, and then what is after the last one is left out.
+    """
+    if not tokens.space_leads:
+        return tokens.texts(pieces)
+    bodies = [piece.rstrip() for piece in pieces]
+    spaces = ["", *(piece[len(body) :] for piece, body in zip(pieces, bodies, strict=True))]
+    return tokens.texts([space + body for space, body in zip(spaces, bodies, strict=False)])
 
 
 def number_runs(count: int, tokens: Tokens, form: Form) -> list[list[int]]:

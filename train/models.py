@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from taxonomy.diff import diff
 from taxonomy.formats.registry import load_taxonomy
 from taxonomy.labels import LabelPath
+from taxonomy.language.forms import Form
 from taxonomy.language.own_tokens import label_token, own_tokens
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
@@ -34,10 +35,10 @@ def starting_model(
     """
     if start.weights:
         model = base_model(start.weights)
-        if start.form.has_own_tokens:
+        if start.form is Form.MARKED:
             before = load_taxonomy(start.trained_on) if start.trained_on else None
             known = base_tokenizer(start.weights).get_vocab()
-            new = {name: text for name, text in own_tokens(comments.taxonomy, start.form).items() if name not in known}
+            new = {name: text for name, text in own_tokens(comments.taxonomy).items() if name not in known}
             moved = moved_labels(before, comments.taxonomy) if before else {}
             place_tokens(model, Tokens(tokenizer), new, moved, start.seed)
             say(f"{len(new)} tokens of the answer's form begin where their texts are")

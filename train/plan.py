@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import torch
 from transformers import AutoModelForCausalLM
 
+from taxonomy.language.forms import Form
 from train.advice import settled, settled_for_texts, warnings
 from train.base import base_config
 from train.choosing.candidates import candidates
@@ -181,7 +182,7 @@ def _shape(start: StartPart, training: TrainingPart, vocabulary: int, own: Seque
     with torch.device("meta"):
         if start.weights:
             model = AutoModelForCausalLM.from_config(base_config(start.weights))
-            if start.form.has_own_tokens and own:
+            if start.form is Form.MARKED and own:
                 model.resize_token_embeddings(max(model.config.vocab_size, max(own) + 1), mean_resizing=False)
         else:
             model = fresh_model(start.architecture, vocabulary, pad=0, eos=0, seed=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,10 @@ from transformers import PreTrainedTokenizerFast
 
 from eval.general.suite import Question
 from taxonomy.checkpoint.manifest import check_pair, read_manifest, verify
-from taxonomy.comments import LabelledComment
 from taxonomy.errors import CheckpointInvalid, DataInvalid
 from taxonomy.formats.registry import load_taxonomy
-from taxonomy.labels import LabelPath
-from taxonomy.language import numbered
 from taxonomy.language.answer import written
-from taxonomy.language.chunks import chunks
-from taxonomy.language.forms import Form, label_texts
+from taxonomy.language.forms import Form
 from taxonomy.language.language import Language, language_of
 from taxonomy.language.own_tokens import give_own_tokens, own_tokens
 from taxonomy.language.prompt import Prompt
@@ -69,8 +65,8 @@ def prepare(data: DataPart, start: StartPart, folder: Path, say: Say) -> Prepare
     comments = WithScopes(comments) if data.scopes else comments
     origin = _origin(start, comments.taxonomy, say)
     tokenizer = _tokenizer(start, comments, data, say)
-    if data.form.has_own_tokens:
-        give_own_tokens(tokenizer, comments.taxonomy, data.form)
+    if data.form is Form.MARKED:
+        give_own_tokens(tokenizer, comments.taxonomy)
     language, context = language_of(tokenizer, comments.taxonomy, data.form), _context(start)
     tokens = language.tokens
     say("encoding")
@@ -121,7 +117,7 @@ def _reports(found: Iterable[tuple[str, DataReport | None]]) -> dict[str, DataRe
 
 
 def _own_tokens(form: Form, taxonomy: Taxonomy, tokens: Tokens) -> tuple[int, ...]:
-    names = own_tokens(taxonomy, form) if form.has_own_tokens else ()
+    names = own_tokens(taxonomy) if form is Form.MARKED else ()
     return tuple(token for name in names if (token := tokens.own(name)) is not None)
 
 
@@ -168,10 +164,9 @@ def _tokenizer(start: StartPart, comments: Comments, data: DataPart, say: Say) -
 
 def _tokenizer_texts(comments: Comments, data: DataPart) -> Iterator[str]:
     """Comments and answers as they will be seen, and every label once more: rare ones are to be few tokens too."""
-    texts = label_texts(comments.taxonomy, data.form)
     for comment in comments:
         yield comment.comment
-        yield _answer_text(comment, data.form, texts)
+        yield written(comment.parts)
     for leaf in comments.taxonomy.leaves:
         yield from leaf.path
     for source in data.replay:
@@ -180,15 +175,6 @@ def _tokenizer_texts(comments: Comments, data: DataPart) -> Iterator[str]:
                 yield from (message.content for message in chat.messages)
     for file in data.cpt.texts if data.cpt else ():
         yield from (text.text for text in read_texts(Path(file)) if isinstance(text, Text))
-
-
-def _answer_text(comment: LabelledComment, form: Form, texts: Mapping[LabelPath, str]) -> str:
-    """With what the prompt shows of the answer's form."""
-    if not form.is_numbered:
-        return written(comment.parts)
-    pieces = chunks(comment.comment)
-    marks = "".join(f"#{number}" for number in range(1, len(pieces) + 1))
-    return marks + numbered.written(pieces, comment.parts, texts)
 
 
 def _comment_rows(comments: Comments, seen: int, data: DataPart, language: Language) -> Iterator[TrainingRow]:

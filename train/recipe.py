@@ -132,11 +132,11 @@ class Recipe(RecipePart):
             "give `base` or `continue_from`, not both": self.base is not None and self.continue_from is not None,
             "`trained_on` is of the checkpoint in `continue_from`": self.trained_on is not None
             and not self.continue_from,
-            "`adapter.keep` has no place for the tokens of `numbered-tokens`": self.form.has_own_tokens
+            "`adapter.keep` has no place for the tokens of `marked`": self.form is Form.MARKED
             and self.adapter is not None
             and self.adapter.keep,
             "`base` brings its own architecture": self.base is not None and "architecture" in self.model_fields_set,
-            "without comments the `form` cannot be learned": self.exposures == 0 and self.form.is_numbered,
+            "without comments the `form` cannot be learned": self.exposures == 0 and self.form is not Form.VERBATIM,
             "`word_vectors` are for a fresh model": self.word_vectors and not self.is_fresh,
             "`even` is for the bundled corpus's generator": self.even > 0 and isinstance(self.corpus, LabelledFiles),
             "two sources of `replay` have one name": len(set(names)) < len(names),

@@ -91,8 +91,8 @@ def _rows(
         say(f"{form}, {leaves} leaves")
         taxonomy = bundled_taxonomy() if leaves == len(bundled_taxonomy().leaves) else invented(leaves)
         own = copy.deepcopy(tokenizer)
-        if form.has_own_tokens:
-            give_own_tokens(own, taxonomy, form)
+        if form is Form.MARKED:
+            give_own_tokens(own, taxonomy)
         tokens = Tokens(own)
         start = time.perf_counter()
         automaton = compiled(taxonomy, tokens, form)

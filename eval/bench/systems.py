@@ -23,10 +23,9 @@ from serve.settings import PREFIX, Settings
 from serve.start import engine_options_of, start_router
 from taxonomy.errors import CallWrong, EngineFailed
 from taxonomy.labels import EMOTIONS, LEVELS, emotion_named
-from taxonomy.language import numbered
 from taxonomy.language.answer import Part, joined_residue, read
 from taxonomy.language.chunks import chunks
-from taxonomy.language.forms import label_texts
+from taxonomy.language.forms import Form
 from taxonomy.language.grammar import grammar, label_rules
 from taxonomy.tree import Taxonomy
 
@@ -89,7 +88,7 @@ class PlainVllm:
         else:
             rules = self._reference.grammar(pieces).definition
             answer = await self._engine.answer(prompt, MAX_TOKENS, grammar=rules)
-        parts = self._reference.parts(pieces, answer.text)
+        parts = self._reference.parts(answer.text)
         canonical = None if parts is None else _is_canonical(self._pair, pieces, parts, answer.token_ids)
         return SystemAnswer(parts and joined_residue(parts), len(answer.token_ids), canonical)
 
@@ -101,20 +100,19 @@ class Reference:
     """The reference grammar of a pair's comments, and its answers. Raises CallWrong where they are no text."""
 
     def __init__(self, pair: Pair) -> None:
-        self._form = pair.language.form
-        if self._form.has_own_tokens:
-            raise CallWrong(f"answers of the form {self._form} are no text; compare with a checkpoint of another form")
-        self._labels = label_texts(pair.taxonomy, self._form)
-        self._rules = label_rules(pair.taxonomy, self._form)
+        if (form := pair.language.form) is not Form.VERBATIM:
+            raise CallWrong(f"answers of the form {form} are no text; compare with a checkpoint of another form")
+        self._rules = label_rules(pair.taxonomy)
 
     def grammar(self, pieces: Sequence[str]) -> CFG:
         """Of the answers to a comment cut into these chunks."""
-        return grammar(pieces, self._rules, self._form)
+        return grammar(pieces, self._rules)
 
-    def parts(self, pieces: Sequence[str], text: str) -> tuple[Part, ...] | None:
+    @staticmethod
+    def parts(text: str) -> tuple[Part, ...] | None:
         """Of an answer; None where it is none."""
         try:
-            return numbered.read(text, pieces, self._labels) if self._form.is_numbered else read(text)
+            return read(text)
         except (ValueError, KeyError, TypeError, IndexError):
             return None
 
@@ -151,7 +149,7 @@ class OutlinesTransformers:
             self._pair.prompt.of(pieces), skip_special_tokens=False
         )
         generator = Generator(self._model, self._reference.grammar(pieces), backend="llguidance")
-        parts = self._reference.parts(pieces, generator(prompt, max_new_tokens=MAX_TOKENS, do_sample=False))
+        parts = self._reference.parts(generator(prompt, max_new_tokens=MAX_TOKENS, do_sample=False))
         return SystemAnswer(parts and joined_residue(parts))
 
 

@@ -1,10 +1,9 @@
 """The language of valid answers in tokens: where an answer may go two ways, and what is forced between.
 
-The taxonomy's part is compiled once for a (taxonomy, tokenizer, form) and kept on disk; a comment adds only its chunks,
-as they stand in an answer: their texts, or their numbers. Each piece of an answer (a chunk, a label, the JSON between
-them) is tokenised on its own, so an answer has exactly one sequence of tokens. Where one token alone is possible it is
-forced; the other places are decisions, and only they carry information. Nothing here knows a tokenizer: decoding needs
-the compiled file and a comment's tokens, no more.
+The taxonomy's part is compiled once for a (taxonomy, tokenizer, form) and kept on disk; a comment adds only its chunks.
+Each piece of an answer (a chunk, a label, the JSON between them) is tokenised on its own, so an answer has exactly one
+sequence of tokens. Where one token alone is possible it is forced; the other places are decisions, and only they carry
+information. Nothing here knows a tokenizer: decoding needs the compiled file and a comment's tokens, no more.
 """
 
 from __future__ import annotations
@@ -16,16 +15,14 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from taxonomy.files import whole
-from taxonomy.language.ends import ChunkEnds, Copied, Numbered, Read
 from taxonomy.language.forms import Form
+from taxonomy.language.reading import Reading
 
 CONTENT: Final = ""
 """Stands before the labels in what an edge names: with it the content is complete, and the segment closed."""
 ROOT: Final = 0
 CLOSED: Final = -1
-NUMBER: Final = -2
-"""In a numbered form: no number is complete, so no token of the taxonomy may stand there."""
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Changes with every change of the file's meaning."""
 
 Branch = Mapping[int, "Edge"]
@@ -113,13 +110,13 @@ class Walk:
     forced: the tokens that begin it. branch: where it stands. closings: its closed segments.
     """
 
-    __slots__ = ("_automaton", "_ends", "_open", "branch", "closings", "forced")
+    __slots__ = ("_automaton", "_open", "_reading", "branch", "closings", "forced")
 
     def __init__(self, automaton: Automaton, chunks: Sequence[Sequence[int]]) -> None:
         if not chunks:
             raise ValueError("a comment without chunks has no answer")
         self._automaton = automaton
-        self._ends: ChunkEnds = _ends_of(automaton.form)(chunks)
+        self._reading = Reading(chunks, ahead=1 if automaton.form is Form.MARKED else 0)
         self.closings: list[Closing] = []
         self._open = Closing(0, [], [0.0])
         self.forced: list[int] = [*automaton.begin, *self._opened(), *self._settled()]
@@ -131,7 +128,7 @@ class Walk:
     @property
     def onward(self) -> Sequence[int]:
         """The tokens of the comment's chunks that may come next: the segment then does not end here."""
-        return self._ends.onward if self.branch in {ROOT, NUMBER} else ()
+        return self._reading.onward if self.branch == ROOT else ()
 
     @property
     def allowed(self) -> tuple[int, ...]:
@@ -148,9 +145,8 @@ class Walk:
 
         Raises ValueError where none leads there.
         """
-        ahead = self._ends.toward(end) if self.branch in {ROOT, NUMBER} else None
-        if ahead is not None:
-            return ahead
+        if self.branch == ROOT and self._reading.taken < end:
+            return self.onward[0]
         left = (CONTENT, *named)[len(self._open.named) :]
         token = self._automaton.toward(self.branch, left)
         if token is None:
@@ -159,7 +155,7 @@ class Walk:
 
     @property
     def _edges(self) -> Branch:
-        return self._automaton.branches[self.branch] if self.branch >= ROOT else _NO_BRANCH
+        return _NO_BRANCH if self.is_done else self._automaton.branches[self.branch]
 
     def _settled(self) -> Iterator[int]:
         """What is forced because one token alone is allowed."""
@@ -172,32 +168,23 @@ class Walk:
         if edge is None:
             if token not in self.onward:
                 raise ValueError(f"token {token} may not stand here")
-            run = self._ends.take(token)
-            self.branch = ROOT if self._ends.is_end else NUMBER
-            return run
+            return self._reading.go_on()
         self._open.named += edge.named
         self._open.logprobs += [0.0] * len(edge.named)
         self.branch = edge.to
         return edge.run if edge.to != CLOSED else [*edge.run, *self._closed()]
 
     def _closed(self) -> Sequence[int]:
-        self.closings.append(Closing(self._ends.taken, self._open.named[1:], self._open.logprobs[:-1]))
+        self.closings.append(Closing(self._reading.taken, self._open.named[1:], self._open.logprobs[:-1]))
         self._open = Closing(0, [], [0.0])
-        if self._ends.is_last:
+        if self._reading.is_over:
             return self._automaton.end
         return [*self._automaton.next, *self._opened()]
 
     def _opened(self) -> Sequence[int]:
         """Begin a segment with the next chunk."""
-        run = self._ends.begin()
-        self.branch = ROOT if self._ends.is_end else NUMBER
-        return run
-
-
-def _ends_of(form: Form) -> type[Copied | Numbered | Read]:
-    if form is Form.MARKED:
-        return Read
-    return Numbered if form.is_numbered else Copied
+        self.branch = ROOT
+        return self._reading.begin()
 
 
 def grown(options: Sequence[Edge], branches: list[Branch]) -> Edge:

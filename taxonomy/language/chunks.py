@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
 import regex
@@ -34,6 +35,13 @@ def chunks(comment: str, limit: int = MAX_CHUNKS) -> tuple[str, ...]:
             return tuple(pieces)
     size = -(-len(sentences) // limit)
     return tuple("".join(sentences[start : start + size]) for start in range(0, len(sentences), size))
+
+
+def led_by_space(pieces: Sequence[str]) -> list[str]:
+    """The same text, the white space between two pieces with the second; what is after the last one is left out."""
+    bodies = [piece.rstrip() for piece in pieces]
+    spaces = ["", *(piece[len(body) :] for piece, body in zip(pieces, bodies, strict=True))]
+    return [space + body for space, body in zip(spaces, bodies, strict=False)]
 
 
 def _clauses(sentence: str) -> list[str]:

@@ -10,9 +10,10 @@ from typing import NamedTuple
 from taxonomy.labels import EMOTIONS, LabelPath
 from taxonomy.language.answer import Part, chunk_ends, escaped
 from taxonomy.language.automaton import CLOSED, CONTENT, FORMAT, Automaton, Branch, Edge, branch_of, grown
+from taxonomy.language.chunks import led_by_space
 from taxonomy.language.forms import Form
 from taxonomy.language.own_tokens import END, found
-from taxonomy.language.spelling import number_runs, spaced, spelling
+from taxonomy.language.spelling import spelling
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
 
@@ -78,9 +79,9 @@ def cached(taxonomy: Taxonomy, tokens: Tokens, folder: Path, form: Form = Form.V
 def chunk_tokens(chunks: Sequence[str], tokens: Tokens, form: Form = Form.VERBATIM) -> list[list[int]]:
     """A comment's chunks as they stand in an answer of this form."""
     if form is Form.MARKED:
-        return [*spaced(chunks, tokens), *map(list, found([END], tokens).values())]
-    if form.is_numbered:
-        return number_runs(len(chunks), tokens, form)
+        # Most tokenizers join a space with the word after it: a model knows few words without.
+        read = led_by_space(chunks) if tokens.space_leads else chunks
+        return [*tokens.texts(read), *map(list, found([END], tokens).values())]
     return tokens.texts([escaped(chunk) for chunk in chunks])
 
 

@@ -3,9 +3,8 @@
 The automaton decodes; this says in the field's own notation what it may decode. Tests hold it to that, and other
 engines can be given it.
 
-Every sentence of it is MECE: a segment ends with a chunk, and the next begins with the one after it, up to the last. In
-the verbatim form the chunks stand in the answer, in the numbered forms their numbers do, which rise to the last. So an
-answer is disjoint, complete and verbatim by construction.
+Every sentence of it is MECE: all chunks stand in the answer, in order; a segment ends with a chunk, and the next begins
+with the one after it, up to the last. So an answer is disjoint, complete and verbatim by construction.
 """
 
 from __future__ import annotations
@@ -16,27 +15,24 @@ from collections.abc import Callable, Sequence
 from outlines.types import CFG
 
 from taxonomy.labels import EMOTIONS, LabelPath
-from taxonomy.language import answer, numbered
+from taxonomy.language import answer
 from taxonomy.language.answer import escaped
-from taxonomy.language.forms import Form, label_texts
-from taxonomy.language.own_tokens import END, FEEDBACK, RESIDUE, emotion_token, label_token, number_token
+from taxonomy.language.own_tokens import END, FEEDBACK, RESIDUE, emotion_token, label_token
 from taxonomy.tree import Taxonomy
 
 Token = Callable[[str], int]
 """Of a token that the tokenizer was given, by its name, the id."""
 
 
-def grammar(chunks: Sequence[str], labels: str, form: Form = Form.VERBATIM, token: Token | None = None) -> CFG:
+def grammar(chunks: Sequence[str], labels: str, token: Token | None = None) -> CFG:
     """The grammar of a comment's answers. `labels` is `label_rules` of the same form, the same for every comment.
 
-    token: where the form has tokens of its own.
+    token: in the form `marked`, whose labels are tokens of its own. Its chunks are as the tokenizer has them, with
+    spaces before or after.
     """
     if not chunks:
         raise ValueError("a comment without chunks has no answer")
-    if form is Form.MARKED and token:
-        rules = _by_mark(chunks, token)
-    else:
-        rules = _by_number(len(chunks), token) if form.is_numbered else _by_copy(chunks)
+    rules = _by_mark(chunks, token) if token else _by_copy(chunks)
     return CFG("\n".join([*rules, labels]))
 
 
@@ -58,35 +54,19 @@ def _by_mark(chunks: Sequence[str], token: Token) -> list[str]:
     return [*rules, f"m{last}: close"]
 
 
-def _by_number(count: int, token: Token | None) -> list[str]:
-    """Rule n3: what may follow where three chunks are in closed segments."""
-    opened, following, end = ("", "", "") if token else map(_text, (numbered.OPEN, numbered.NEXT, numbered.END))
-    close = "close" if token else "CLOSE"
-    rules = [f"start: {opened} n0"]
-    for taken in range(count):
-        ends = [f"{_number(to, token)} {close} {following} n{to}" for to in range(taken + 1, count)]
-        rules.append(f"n{taken}: {' | '.join([*ends, f'{_number(count, token)} {close} {end}'])}")
-    return rules
-
-
-def _number(number: int, token: Token | None) -> str:
-    return _id(token(number_token(number))) if token else _text(str(number))
-
-
-def label_rules(taxonomy: Taxonomy, form: Form = Form.VERBATIM, token: Token | None = None) -> str:
+def label_rules(taxonomy: Taxonomy, token: Token | None = None) -> str:
     """The taxonomy's part of every grammar: how a segment may be closed."""
     if token:
         return _by_token(taxonomy, token)
-    pieces, texts = numbered if form.is_numbered else answer, label_texts(taxonomy, form)
     emotions = " | ".join(_text(emotion) for emotion in EMOTIONS)
-    rest = f"{_text(pieces.EMOTION)} ({emotions}) {_text(pieces.CLOSE)}"
+    rest = f"{_text(answer.EMOTION)} ({emotions}) {_text(answer.CLOSE)}"
 
     def below(path: LabelPath) -> str:
         labels = [(*path, label) for label in taxonomy.children(path)]
-        each = [f"{_text(escaped(texts[label]))} {below(label)}".strip() for label in labels]
-        return f"{_text(pieces.before_level(len(path)))} ({' | '.join(each)})" if each else ""
+        each = [f"{_text(escaped(label[-1]))} {below(label)}".strip() for label in labels]
+        return f"{_text(answer.before_level(len(path)))} ({' | '.join(each)})" if each else ""
 
-    return f"CLOSE: {_text(pieces.RESIDUE)} | {below(())} {rest}"
+    return f"CLOSE: {_text(answer.RESIDUE)} | {below(())} {rest}"
 
 
 def _by_token(taxonomy: Taxonomy, token: Token) -> str:

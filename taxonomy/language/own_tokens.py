@@ -1,19 +1,18 @@
-"""The tokens that the form `numbered-tokens` has of its own: one a number, a label, an emotion, and what stands there.
+"""The tokens that the form `marked` has of its own: one a label, an emotion, and what stands around them.
 
 A label's token is named by its whole path, so that a taxonomy that changes keeps the tokens of what stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from tokenizers import AddedToken
 
 from taxonomy.errors import CheckpointInvalid
 from taxonomy.labels import EMOTIONS, LabelPath
-from taxonomy.language.chunks import MAX_CHUNKS
-from taxonomy.language.forms import Form, label_texts
+from taxonomy.language.forms import Form
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
 
@@ -21,16 +20,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 END: Final = "<|end|>"
-"""Stands after the last chunk where the comment stands in the answer alone."""
+"""Stands after the comment's last chunk."""
 RESIDUE: Final = "<|residue|>"
 """Closes a segment without labels."""
 FEEDBACK: Final = "<|feedback|>"
 """Stands before the labels of a segment that has some."""
-
-
-def number_token(number: int) -> str:
-    """The name of the token of a chunk's number, from 1."""
-    return f"<|chunk:{number}|>"
 
 
 def label_token(path: LabelPath) -> str:
@@ -43,21 +37,26 @@ def emotion_token(emotion: str) -> str:
     return f"<|emotion:{emotion}|>"
 
 
-def own_tokens(taxonomy: Taxonomy, form: Form = Form.NUMBERED_TOKENS) -> dict[str, str]:
+def own_tokens(taxonomy: Taxonomy) -> dict[str, str]:
     """The name of each token, and the text that it stands for."""
-    if form is Form.MARKED:
-        places = {END: "end"}
-    else:
-        places = {number_token(number): f"#{number}" for number in range(1, MAX_CHUNKS + 1)}
     emotions = {emotion_token(emotion): emotion for emotion in EMOTIONS}
-    labels = {label_token(path): path[-1] for path in label_texts(taxonomy, Form.NUMBERED_TOKENS)}
-    return places | {RESIDUE: "nothing", FEEDBACK: "about"} | emotions | labels
+    labels = {label_token(path): path[-1] for path in labelled_nodes(taxonomy)}
+    return {END: "end", RESIDUE: "nothing", FEEDBACK: "about"} | emotions | labels
 
 
-def give_own_tokens(tokenizer: PreTrainedTokenizerFast, taxonomy: Taxonomy, form: Form = Form.NUMBERED_TOKENS) -> None:
+def labelled_nodes(taxonomy: Taxonomy) -> Iterator[LabelPath]:
+    """The path of every node of the taxonomy."""
+    waiting: list[LabelPath] = [()]
+    while waiting:
+        below = [(*path, label) for path in [waiting.pop()] for label in taxonomy.children(path)]
+        yield from below
+        waiting += below
+
+
+def give_own_tokens(tokenizer: PreTrainedTokenizerFast, taxonomy: Taxonomy) -> None:
     """Add those that it lacks; a tokenizer that was given some for an earlier taxonomy keeps them."""
     known = tokenizer.get_vocab()
-    lacking = [name for name in own_tokens(taxonomy, form) if name not in known]
+    lacking = [name for name in own_tokens(taxonomy) if name not in known]
     tokenizer.add_tokens([AddedToken(name, special=True, normalized=False) for name in lacking], special_tokens=True)
 
 
@@ -68,7 +67,7 @@ def found(names: Iterable[str], tokens: Tokens) -> dict[str, tuple[int, ...]]:
     if lacking:
         others = f" and {len(lacking) - 1} others" if len(lacking) > 1 else ""
         raise CheckpointInvalid(
-            f"the tokenizer has no token {lacking[0]}{others}, which the form {Form.NUMBERED_TOKENS} asks for; "
+            f"the tokenizer has no token {lacking[0]}{others}, which the form {Form.MARKED} asks for; "
             "train the checkpoint on this taxonomy"
         )
     return {name: (token,) for name, token in runs.items() if token is not None}

@@ -8,20 +8,18 @@ from typing import Final
 
 from taxonomy.labels import EMOTIONS, LEVELS
 from taxonomy.language.forms import Form
-from taxonomy.language.spelling import number_marks
 from taxonomy.language.template import ChatTemplate
 from taxonomy.language.tokens import HfTokenizer, Tokens
 from taxonomy.tree import Taxonomy
 
-_VERSIONS: Final = {Form.VERBATIM: "route/1", Form.MARKED: "route/3"}
-_NUMBERED_VERSION: Final = "route/2"
+_VERSIONS: Final = {Form.VERBATIM: "route/1", Form.MARKED: "route/2"}
 
 LEARNED_SYSTEM: Final = "Route the comment."
 
 
 def prompt_version(form: Form) -> str:
     """Changes with every change of the text below; a checkpoint answers only the prompt that it was trained on."""
-    return _VERSIONS.get(form, _NUMBERED_VERSION)
+    return _VERSIONS[form]
 
 
 class PromptStyle(StrEnum):
@@ -45,7 +43,7 @@ class Prompt:
         style: PromptStyle,
         form: Form = Form.VERBATIM,
     ) -> None:
-        if style is PromptStyle.IN_CONTEXT and form.is_numbered:
+        if style is PromptStyle.IN_CONTEXT and form is not Form.VERBATIM:
             raise ValueError(f"a model that reads the taxonomy in its prompt answers in the form {Form.VERBATIM} alone")
         system = LEARNED_SYSTEM if style is PromptStyle.LEARNED else _instructions(taxonomy)
         self.style = style
@@ -54,25 +52,13 @@ class Prompt:
         self._before, self._after = ChatTemplate(tokenizer).around(tokens, system)
 
     def of(self, pieces: Sequence[str]) -> list[int]:
-        """The token ids, for a comment cut into chunks; the comment's part holds no special token of its own."""
-        if self._form is Form.MARKED:
-            return self._before
-        shown = self._numbered(pieces) if self._form.is_numbered else self._tokens.text("".join(pieces))
-        return [*self._before, *shown, *self._after]
+        """The token ids, for a comment cut into chunks; the comment's part holds no special token of its own.
 
-    def _numbered(self, pieces: Sequence[str]) -> list[int]:
-        """Each chunk with its number after it.
-
-        The white space between two goes to the one that the tokenizer joins it with: most join it with the word after
-        it, and then the number stands before it.
+        In the form `marked` the comment stands in the answer, so that the prompt ends where the user begins to speak.
         """
-        shown: list[int] = []
-        space = ""
-        for piece, mark in zip(pieces, number_marks(len(pieces), self._tokens, self._form), strict=True):
-            body = piece.rstrip() if self._tokens.space_leads else piece
-            shown += [*self._tokens.text(space + body), *mark]
-            space = piece[len(body) :]
-        return [*shown, *self._tokens.text(space)]
+        if self._form is Form.MARKED:
+            return [*self._before]
+        return [*self._before, *self._tokens.text("".join(pieces)), *self._after]
 
 
 class ChatPrompt:

@@ -1,4 +1,4 @@
-"""The real vLLM decides in a numbered form as the weights do: what it was not asked to compute was not needed."""
+"""The real vLLM decides in the form `marked` as the weights do: what it was not asked to compute was not needed."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def quiet(_: str) -> None:
     """Nobody reads along."""
 
 
-async def test_an_answer_in_numbers_is_decided_alike(live: Live, settings: Settings, tmp_path: Path) -> None:
+async def test_a_marked_comment_is_decided_alike(live: Live, settings: Settings, tmp_path: Path) -> None:
     assert live.router, "an engine is the same worker's as the others"
     shape = {"vocabulary": 600, "hidden": 64, "layers": 1, "intermediate": 64, "context": 4096}
     optimisation = {"comments": 64, "batch": 8}
-    recipe = {"corpus": 64, "form": "numbered-tokens", "architecture": shape, "optimisation": optimisation}
+    recipe = {"corpus": 64, "form": "marked", "architecture": shape, "optimisation": optimisation}
     run(Recipe.model_validate(recipe | {"dtype": "float32"}), tmp_path / "out", quiet)
     own = settings.model_copy(
         update={"checkpoint": str(tmp_path / "out"), "engine": {**settings.engine, "dtype": "float32"}}
     )
     pair = load_pair(own)
-    assert pair.language.form is Form.NUMBERED_TOKENS
+    assert pair.language.form is Form.MARKED
     router = await start_router(own, pair)
     try:
         tasks = [router.task(comment) for comment in COMMENTS]

@@ -18,7 +18,7 @@ from taxonomy.checkpoint.manifest import Manifest, read_manifest
 from taxonomy.errors import CheckpointInvalid
 from taxonomy.formats.registry import save_taxonomy
 from taxonomy.language.forms import Form
-from taxonomy.language.own_tokens import label_token, number_token
+from taxonomy.language.own_tokens import FEEDBACK, label_token
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Leaf, taxonomy_of
 from tests.support.torch_engine import TorchEngine
@@ -51,16 +51,15 @@ def verbatim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_tokens(verbatim: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """From a base that has none of the tokens."""
     out = tmp_path_factory.mktemp("tokens") / "out"
-    trained(out, form="numbered-tokens", base=str(verbatim))
+    trained(out, form="marked", base=str(verbatim))
     return out
 
 
-@pytest.mark.parametrize("form", [form for form in Form if form.is_numbered])
-async def test_a_checkpoint_is_served_in_the_form_that_it_was_trained_in(form: Form, tmp_path: Path) -> None:
-    manifest = trained(tmp_path / "out", form=form, word_vectors=True)
-    assert (manifest.form, manifest.prompt) == (form, "route/2")
+async def test_a_checkpoint_is_served_in_the_form_that_it_was_trained_in(tmp_path: Path) -> None:
+    manifest = trained(tmp_path / "out", form="marked", word_vectors=True)
+    assert (manifest.form, manifest.prompt) == (Form.MARKED, "route/2")
     pair = pair_of(str(tmp_path / "out"), bundled_taxonomy(), tmp_path / "cache")
-    assert pair.language.form is form
+    assert pair.language.form is Form.MARKED
     router = Router(pair, TorchEngine(pair.automaton, tmp_path / "out"), limits_of(Settings()), context=4096)
     answer = await router.route(COMMENT)
     spans = sorted([*((s.start, s.end) for s in answer.segments), *((r.start, r.end) for r in answer.residue)])
@@ -72,7 +71,7 @@ def test_new_tokens_begin_at_the_mean_of_their_texts_and_no_row_of_the_base_is_m
     verbatim: Path, in_tokens: Path, tmp_path: Path
 ) -> None:
     still = tmp_path / "still"
-    trained(still, form="numbered-tokens", base=str(verbatim), optimisation={"comments": 8, "learning_rate": 1e-12})
+    trained(still, form="marked", base=str(verbatim), optimisation={"comments": 8, "learning_rate": 1e-12})
     before, after = (
         AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).get_input_embeddings().weight
         for folder in (verbatim, still)
@@ -82,15 +81,12 @@ def test_new_tokens_begin_at_the_mean_of_their_texts_and_no_row_of_the_base_is_m
     path = bundled_taxonomy().leaves[0].path
     own, mean = after[tokens.own(label_token(path)) or 0], before[tokens.text(f" {path[-1]}")].mean(dim=0)
     assert torch.cosine_similarity(own, mean, dim=0) > 0.8
-    # Numbers of the same digits are told apart.
-    twelve, twenty_one = (after[tokens.own(number_token(n)) or 0] for n in (12, 21))
-    assert not torch.allclose(twelve, twenty_one, atol=1e-3)
-    assert read_manifest(in_tokens).form is Form.NUMBERED_TOKENS
+    assert read_manifest(in_tokens).form is Form.MARKED
 
 
 def test_a_form_is_gone_on_from_in_that_form_alone(verbatim: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointInvalid, match="answers in the form verbatim, the recipe asks for numbered"):
-        trained(tmp_path / "out", form="numbered", continue_from=str(verbatim))
+    with pytest.raises(CheckpointInvalid, match="answers in the form verbatim, the recipe asks for marked"):
+        trained(tmp_path / "out", form="marked", continue_from=str(verbatim))
 
 
 def test_labels_that_moved_keep_their_tokens_when_the_taxonomy_has_changed(in_tokens: Path, tmp_path: Path) -> None:
@@ -105,7 +101,7 @@ def test_labels_that_moved_keep_their_tokens_when_the_taxonomy_has_changed(in_to
     comments = tmp_path / "comments.jsonl"
     comments.write_text('{"id": "a", "comment": "It came late.", "segments": []}\n')
     corpus = {"comments": [str(comments)], "taxonomy": str(tmp_path / "changed.yaml")}
-    going_on = {"form": "numbered-tokens", "continue_from": str(in_tokens), "corpus": corpus}
+    going_on = {"form": "marked", "continue_from": str(in_tokens), "corpus": corpus}
     with pytest.raises(CheckpointInvalid, match="was trained on taxonomy"):
         trained(tmp_path / "refused", **going_on)
     slow = {"comments": 1, "batch": 1, "learning_rate": 1e-12}
@@ -124,11 +120,11 @@ def test_labels_that_moved_keep_their_tokens_when_the_taxonomy_has_changed(in_to
 
 
 def test_an_adapter_learns_the_new_tokens_too(verbatim: Path, tmp_path: Path) -> None:
-    trained(tmp_path / "out", form="numbered-tokens", base=str(verbatim), adapter={"rank": 2})
+    trained(tmp_path / "out", form="marked", base=str(verbatim), adapter={"rank": 2})
     still = tmp_path / "still"
     trained(
         still,
-        form="numbered-tokens",
+        form="marked",
         base=str(verbatim),
         adapter={"rank": 2},
         optimisation={"comments": 8, "learning_rate": 1e-12},
@@ -137,6 +133,6 @@ def test_an_adapter_learns_the_new_tokens_too(verbatim: Path, tmp_path: Path) ->
         AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).get_input_embeddings().weight
         for folder in (tmp_path / "out", still)
     )
-    number = Tokens(AutoTokenizer.from_pretrained(still)).own(number_token(1)) or 0
-    assert not torch.equal(learned[number], begun[number])
+    closing = Tokens(AutoTokenizer.from_pretrained(still)).own(FEEDBACK) or 0
+    assert not torch.equal(learned[closing], begun[closing])
     assert torch.equal(learned[:500], begun[:500])

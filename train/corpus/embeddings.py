@@ -28,7 +28,7 @@ def word_vectors(
 ) -> Matrix:
     """An array of that shape, (vocabulary, width); tokens that share no segment with others have a row near zero."""
     vocabulary, width = shape
-    bag = _own_bag if form.has_own_tokens else _bag
+    bag = _own_bag if form is Form.MARKED else _bag
     bags = [bag(part, tokens) for comment in comments for part in comment.parts if part.path]
     rows = np.repeat(np.arange(len(bags)), [len(bag) for bag in bags])
     columns = np.concatenate([np.array(bag, np.int64) for bag in bags])

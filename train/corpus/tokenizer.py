@@ -9,20 +9,16 @@ from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
 from taxonomy.labels import LEVELS
-from taxonomy.language import answer, numbered
+from taxonomy.language.answer import EMOTION, NEXT, OPEN, RESIDUE
 
 BEGIN, STOP, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 
 # The JSON between a segment's values is one token each, an escape too; then words, digits and marks with the space
 # after them. Cuts stand after white space or marks, so that no token joins the end of one chunk and the beginning of
 # the next; and a quote joins nothing before it, so that no token joins the end of a value and what comes after it.
-_JSON = [
-    *(f'","{level}":"' for level in LEVELS),
-    *(answer.EMOTION, answer.OPEN, answer.NEXT, answer.RESIDUE),
-    *(numbered.EMOTION, numbered.OPEN, numbered.NEXT, numbered.CLOSE, numbered.before_level(0)),
-]
+_JSON = [*(f'","{level}":"' for level in LEVELS), EMOTION, OPEN, NEXT, RESIDUE]
 _ESCAPE = r"\\(?:u[0-9a-f]{4}|.)"
-_WORDS = r"""[\p{L}\p{M}]+(?:['\u2019](?=\p{L})| ?)|#\p{N}{1,2}|\p{N} ?|[^\s\p{L}\p{M}\p{N}"\\#]+ ?|# ?|"|\s+|\\"""
+_WORDS = r"""[\p{L}\p{M}]+(?:['\u2019](?=\p{L})| ?)|\p{N} ?|[^\s\p{L}\p{M}\p{N}"\\]+ ?|"|\s+|\\"""
 
 _TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"

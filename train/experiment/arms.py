@@ -45,9 +45,7 @@ ARMS: Final[dict[str, Arm]] = {
     "constrained, replay": Arm("constrained", SHARE_REPLAY),
     "constrained, more replay": Arm("constrained", MORE_REPLAY),
     "constrained, more replay, KL": Arm("constrained", MORE_REPLAY, kl=1.0),
-    "numbered, whole labels": Arm("constrained", form=Form.NUMBERED_WHOLE),
-    "numbered": Arm("constrained", form=Form.NUMBERED),
-    "numbered, own tokens": Arm("constrained", form=Form.NUMBERED_TOKENS),
+    "marked": Arm("constrained", form=Form.MARKED),
 }
 
 

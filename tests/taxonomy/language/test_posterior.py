@@ -83,7 +83,7 @@ class FakeModel:
 
 
 def _tokens(taxonomy: Taxonomy, form: Form) -> Tokens:
-    if not form.has_own_tokens:
+    if form is not Form.MARKED:
         return _plain_tokens()
     tokenizer = copy.deepcopy(tokenizer_of_kind("bundled"))
     give_own_tokens(tokenizer, taxonomy)

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, PrinterCallba
 
 from eval.bench.machine import this_machine
 from taxonomy.errors import CallWrong
+from taxonomy.language.forms import Form
 from train.data.batches import Batches
 from train.data.encode import TrainingRow
 from train.data.mixture import Mixture
@@ -145,6 +146,47 @@ def bench(recipe: Recipe, comparison: BenchSettings, say: Say) -> BenchFigures:
         return _figures(timed, workload, comparison.packing)
 
 
+@dataclass(frozen=True, slots=True)
+class FormRates:
+    """Of one form of answers: the tokens of its mean row, and comments a second of each round."""
+
+    tokens_a_row: float
+    comments_per_second: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class FormsFigures:
+    """The same comments in each form. ratios: of the others to verbatim, round by round."""
+
+    model: ModelFigures
+    forms: dict[str, FormRates]
+    ratios: dict[str, Ratio]
+    machine: dict[str, Any]
+
+
+def bench_forms(recipe: Recipe, comparison: BenchSettings, say: Say) -> FormsFigures:
+    """The same comments in each form of answers, packed, trained on in turn. Raises as `bench` does."""
+    joined()
+    with tempfile.TemporaryDirectory() as folder:
+        workloads: dict[Form, Workload] = {}
+        for form in Form:
+            own = Recipe.model_validate(recipe.model_dump(exclude_unset=True) | {"form": form})
+            workloads[form] = _workload(own.data, own.start, comparison.steps + WARM, Path(folder) / form, say)
+        rates: dict[Form, list[float]] = {form: [] for form in Form}
+        for number in range(comparison.rounds):
+            for form in sorted(Form, reverse=bool(number % 2)):
+                timed = _timed("own-packed", workloads[form], comparison.packing)
+                rate = comparison.steps * workloads[form].batch / timed.seconds
+                rates[form].append(rate)
+                say(f"round {number + 1}, {form}: {rate:.2f} comments/s")
+    return FormsFigures(
+        _model(workloads[Form.VERBATIM].model),
+        {form: FormRates(_mean_length(workloads[form].rows), rates[form]) for form in Form},
+        {form: _ratio(rates[form], rates[Form.VERBATIM]) for form in Form if form is not Form.VERBATIM},
+        _machine(),
+    )
+
+
 def _workload(data: DataPart, start: StartPart, steps: int, folder: Path, say: Say) -> Workload:
     prepared = prepare(data, start, folder, say)
     whole = [step for step in prepared.mixture.order if len(step) == data.batch][:steps]
@@ -240,11 +282,8 @@ def _figures(timed: Sequence[Timed], workload: Workload, packing: int) -> BenchF
     lengths = [len(row.tokens) for step in workload.rows for row in step]
     padded = sum(max(len(row.tokens) for row in step) * len(step) for step in workload.rows)
     learned = sum(len(row.learned) for step in workload.rows for row in step)
-    config = workload.model.config
     return BenchFigures(
-        model=ModelFigures(
-            workload.model.num_parameters(), config.vocab_size, config.num_hidden_layers, config.hidden_size
-        ),
+        model=_model(workload.model),
         data=DataFigures(
             loss=workload.loss,
             steps=len(workload.rows) - WARM,
@@ -256,16 +295,43 @@ def _figures(timed: Sequence[Timed], workload: Workload, packing: int) -> BenchF
         ),
         rows=[TimedFigures(*row, tokens_per_second=row.tokens / row.seconds) for row in timed],
         ratios=dict(_ratios(timed)),
-        machine=asdict(this_machine()) | {"torch": torch.__version__, "threads": torch.get_num_threads()},
+        machine=_machine(),
     )
+
+
+def _model(model: PreTrainedModel) -> ModelFigures:
+    config = model.config
+    return ModelFigures(model.num_parameters(), config.vocab_size, config.num_hidden_layers, config.hidden_size)
+
+
+def _machine() -> dict[str, Any]:
+    return asdict(this_machine()) | {"torch": torch.__version__, "threads": torch.get_num_threads()}
+
+
+def _mean_length(steps: Sequence[Sequence[TrainingRow]]) -> float:
+    return statistics.mean(len(row.tokens) for step in steps for row in step)
+
+
+def _ratio(rates: Sequence[float], others: Sequence[float]) -> Ratio:
+    ratios = [a / b for a, b in zip(rates, others, strict=False)]
+    return Ratio(statistics.median(ratios), min(ratios), max(ratios))
 
 
 def _ratios(timed: Sequence[Timed]) -> Iterator[tuple[str, Ratio]]:
     rates = {system: [t.tokens / t.seconds for t in timed if t.system == system] for system in SYSTEMS}
     for one, other in RATIOS:
-        ratios = [a / b for a, b in zip(rates[one], rates[other], strict=False)]
-        if ratios:
-            yield f"{one} / {other}", Ratio(statistics.median(ratios), min(ratios), max(ratios))
+        if rates[one] and rates[other]:
+            yield f"{one} / {other}", _ratio(rates[one], rates[other])
+
+
+def forms_table(figures: FormsFigures) -> str:
+    """For a person."""
+    lines = [
+        f"{form}: {each.tokens_a_row:.0f} tokens a row, {statistics.median(each.comments_per_second):.2f} comments/s"
+        for form, each in figures.forms.items()
+    ]
+    ratios = [f"{form} / verbatim: {r.median:.2f} ({r.low:.2f} to {r.high:.2f})" for form, r in figures.ratios.items()]
+    return "\n".join([*lines, *ratios])
 
 
 def table(figures: BenchFigures) -> str:

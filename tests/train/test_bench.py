@@ -37,6 +37,20 @@ def test_all_systems_learn_the_same_tokens_of_the_same_rows(tmp_path: Path, caps
     assert figures["machine"]["cores"] >= 1
 
 
+def test_the_same_comments_are_fewer_tokens_where_they_are_marked(tmp_path: Path) -> None:
+    file, out = tmp_path / "recipe.yaml", tmp_path / "figures.json"
+    file.write_text(yaml.safe_dump(TINY | {"loss": "constrained"}))
+    call = ["train", "bench", str(file), "--forms", "--steps", "2", "--rounds", "2", "--out", str(out)]
+    assert main(call) == 0
+    figures = json.loads(out.read_text())
+    assert set(figures["forms"]) == {"verbatim", "marked"}
+    assert figures["forms"]["marked"]["tokens_a_row"] < 0.7 * figures["forms"]["verbatim"]["tokens_a_row"]
+    each = [figures["forms"][form]["comments_per_second"] for form in ("marked", "verbatim")]
+    ratios = sorted(one / other for one, other in zip(*each, strict=True))
+    assert figures["ratios"]["marked"]["low"] == pytest.approx(ratios[0])
+    assert figures["ratios"]["marked"]["high"] == pytest.approx(ratios[1])
+
+
 @pytest.mark.parametrize(
     ("changes", "more", "said"),
     [

@@ -23,6 +23,9 @@ def command(
         list[str] | None,
         typer.Option(help="trl, trl-packed, own or own-packed; may be given several times. None: all."),
     ] = None,
+    forms: Annotated[
+        bool, typer.Option("--forms", help="This trainer alone, on the same comments in each form of answers.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
     json: Json = False,
 ) -> None:
@@ -30,7 +33,7 @@ def command(
 
     One model, the same rows and supervised tokens in the same steps, float32, in turn.
     """
-    from train.bench import SYSTEMS, BenchSettings, bench, table
+    from train.bench import SYSTEMS, BenchSettings, bench, bench_forms, forms_table, table
     from train.recipe import Recipe, load_recipe
 
     asked, chosen = load_recipe(recipe), tuple(systems or SYSTEMS)
@@ -38,7 +41,14 @@ def command(
         raise CallWrong(f"{recipe} is no recipe of a fine-tuning")
     if set(chosen) - set(SYSTEMS):
         raise CallWrong(f"--systems are of {', '.join(SYSTEMS)}")
-    figures = bench(asked, BenchSettings(steps, rounds, packing, chosen), say)
+    settings = BenchSettings(steps, rounds, packing, chosen)
+    if forms:
+        trained = bench_forms(asked, settings, say)
+        shown = forms_table(trained)
+    else:
+        compared = bench(asked, settings, say)
+        shown = table(compared)
+    figures = trained if forms else compared
     if out:
         write_text(to_json(figures, indent=1).decode() + "\n", out)
-    emit(figures, table(figures), as_json=json)
+    emit(figures, shown, as_json=json)

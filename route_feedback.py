@@ -47,6 +47,7 @@ TRAIN: Final = Group(
         "replay": Command("train.commands.replay", "General data that a base makes of itself."),
         "suite": Command("train.commands.suite", "Write the general suite as chats."),
         "experiment": Command("train.commands.experiment", "Every recipe of the experiment from one base."),
+        "corner": Command("train.commands.corner", "A study's corner on a pretrained base: learn, and keep all."),
         "bench": Command("train.commands.bench", "Tokens a second beside TRL's trainer."),
     },
     default="RECIPE",

@@ -82,8 +82,12 @@ class Matched:
 
     def leaf_counts(self) -> Numbers:
         """Of each comment: right leaves, predicted and gold segments."""
-        right = self.gold.comment[self.pairs.gold[self.right_leaf]]
-        each = [np.bincount(x, minlength=self.comments) for x in (right, self.predicted.comment, self.gold.comment)]
+        return self.counts(self.right_leaf)
+
+    def counts(self, right: Verdicts) -> Numbers:
+        """Of each comment: the pairs that are right, predicted and gold segments."""
+        own = self.gold.comment[self.pairs.gold[right]]
+        each = [np.bincount(x, minlength=self.comments) for x in (own, self.predicted.comment, self.gold.comment)]
         return np.stack(each, axis=1)
 
 

@@ -46,7 +46,7 @@ def tables(results: Sequence[ArmResult]) -> Iterator[str]:
         yield "|---" * (2 + len(figures)) + "|"
         for arm in (BASE, *ARMS):
             if runs := [result for result in own if result.arm == arm]:
-                cells = [_cell([of(result) for result in runs]) for of in figures.values()]
+                cells = [cell([of(result) for result in runs]) for of in figures.values()]
                 yield f"| {arm} | {len(runs)} | {' | '.join(cells)} |"
         yield ""
 
@@ -73,8 +73,8 @@ def _scatter(axes: Axes, runs: Sequence[ArmResult], arm: str, colour: str) -> No
     axes.errorbar(
         general,
         leaf,
-        xerr=_error_bars(general, [run.general_95 for run in runs]),
-        yerr=_error_bars(leaf, [run.leaf_f1_95 for run in runs]),
+        xerr=error_bars(general, [run.general_95 for run in runs]),
+        yerr=error_bars(leaf, [run.leaf_f1_95 for run in runs]),
         fmt="o",
         color=colour,
         elinewidth=0.8,
@@ -87,7 +87,8 @@ def _domains(results: Sequence[ArmResult]) -> list[str]:
     return [domain for domain in TITLES if any(result.domain == domain for result in results)]
 
 
-def _cell(values: Sequence[float | None]) -> str:
+def cell(values: Sequence[float | None]) -> str:
+    """Their mean, and of several their range."""
     known = [value for value in values if value is not None]
     if not known:
         return "not measured"
@@ -95,7 +96,7 @@ def _cell(values: Sequence[float | None]) -> str:
     return f"{statistics.mean(known):.3f}{spread}"
 
 
-def _error_bars(values: Sequence[float], intervals: Sequence[Interval | None]) -> list[list[float]]:
+def error_bars(values: Sequence[float], intervals: Sequence[Interval | None]) -> list[list[float]]:
     """How far the interval's ends lie below and above each value."""
     ends = [interval or (value, value) for value, interval in zip(values, intervals, strict=True)]
     return [

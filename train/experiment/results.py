@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,6 +15,7 @@ from train.data.mixture import MixedSource
 
 Interval = tuple[float, float]
 """The ends of a 95% interval."""
+Result = TypeVar("Result", bound=BaseModel)
 
 
 class ArmResult(BaseModel):
@@ -48,18 +51,23 @@ class ArmResult(BaseModel):
 
 
 def read_results(file: Path) -> list[ArmResult]:
-    """What has been measured so far; nothing where there is no file. Raises DataInvalid naming the lines in error."""
-    return list(without_faults(parsed(file, _result))) if file.is_file() else []
+    """What has been measured so far, as `read_lines` reads it."""
+    return read_lines(file, ArmResult)
 
 
-def _result(row: Row) -> ArmResult:
+def read_lines(file: Path, kind: type[Result]) -> list[Result]:
+    """A result a line; nothing where there is no file. Raises DataInvalid naming the lines in error."""
+    return list(without_faults(parsed(file, partial(_result, kind)))) if file.is_file() else []
+
+
+def _result(kind: type[Result], row: Row) -> Result:
     try:
-        return ArmResult.model_validate(row.value)
+        return kind.model_validate(row.value)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the row'}: {e['msg']}" for e in error.errors())
         raise ValueError(faults) from error
 
 
-def write_results(results: Iterable[ArmResult], file: Path) -> None:
+def write_results(results: Iterable[BaseModel], file: Path) -> None:
     """A line each. Raises OSError."""
     write_jsonl((result.model_dump() for result in results), file)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +23,7 @@ from taxonomy.language.language import language_of
 from taxonomy.language.tokens import Tokens
 from taxonomy.tree import Taxonomy
 from train.data.batches import collate
-from train.data.chats import ChatRows, chat_of
+from train.data.chats import Chat, ChatRows, chat_of
 from train.data.encode import TrainingRow, encode
 from train.data.mixture import MixedSource
 from train.experiment.arms import BASE, GENERAL, ROWS_REPLAY, ArmRun, Domain, recipe_of
@@ -55,7 +54,7 @@ def measured(folder: Path, domain: Domain, checkpoint: Path, arm: str, seed: int
     general = score_suite(questions, answers(model, tokenizer, [question.question for question in questions]))
     gsm8k = folder / GSM8K_TEST
     gold = read_gold(domain.test)
-    predicted = _predicted(model, tokenizer, load_taxonomy(domain.taxonomy), manifest.form, gold)
+    predicted = predictions(model, tokenizer, load_taxonomy(domain.taxonomy), manifest.form, gold)
     scores = score(gold, predicted)
     return ArmResult(
         domain=domain.name,
@@ -77,13 +76,14 @@ def measured(folder: Path, domain: Domain, checkpoint: Path, arm: str, seed: int
     )
 
 
-def _predicted(
+def predictions(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     taxonomy: Taxonomy,
     form: Form,
     gold: Sequence[LabelledComment],
 ) -> list[Prediction]:
+    """Of the gold comments, decoded in the form that the model learned."""
     decoder = Decoder(model, language_of(tokenizer, taxonomy, form))
     return decoder.predict([(comment.id, comment.comment) for comment in gold])
 
@@ -120,14 +120,20 @@ def _loss(model: PreTrainedModel, rows: Sequence[TrainingRow]) -> torch.Tensor:
 def _rows_share(run: ArmRun) -> float:
     """The share of supervised tokens at which a quarter of the rows are general, by the mean of a sample of each."""
     tokenizer = AutoTokenizer.from_pretrained(run.folder / BASE)
-    language = language_of(tokenizer, load_taxonomy(run.domain.taxonomy), Form.VERBATIM)
-    gold = islice(read_gold(run.domain.train), SAMPLE)
-    comments = encode(gold, language, "completion")
-    chats = ChatRows(tokenizer, language.tokens, context=1 << 30)
-    every = list(read_questions(run.folder / GENERAL))
-    sample = np.random.default_rng(0).choice(len(every), min(SAMPLE, len(every)), replace=False)
-    general = (chats.of(chat_of(every[i].question, every[i].answer)) for i in sample)
-    weights = (1 - ROWS_REPLAY) * _mean(comments), ROWS_REPLAY * _mean(general)
+    questions = read_questions(run.folder / GENERAL)
+    chats = [chat_of(question.question, question.answer) for question in questions]
+    return rows_share(tokenizer, load_taxonomy(run.domain.taxonomy), read_gold(run.domain.train), chats)
+
+
+def rows_share(
+    tokenizer: PreTrainedTokenizerFast, taxonomy: Taxonomy, gold: Sequence[LabelledComment], chats: Sequence[Chat]
+) -> float:
+    """The share of supervised tokens, all of an answer's, at which a quarter of the rows are chats."""
+    language = language_of(tokenizer, taxonomy, Form.VERBATIM)
+    comments = encode(gold[:SAMPLE], language, "completion")
+    rows = ChatRows(tokenizer, language.tokens, context=1 << 30)
+    sample = np.random.default_rng(0).choice(len(chats), min(SAMPLE, len(chats)), replace=False)
+    weights = (1 - ROWS_REPLAY) * _mean(comments), ROWS_REPLAY * _mean(rows.of(chats[i]) for i in sample)
     return weights[1] / sum(weights)
 
 

@@ -53,6 +53,10 @@ ROW = row_of(COMMENTS[0])
         (ROW | {"mood": "bad"}, "the field 'mood' is unknown"),
         (ROW | {"segments": [ROW["segments"][0] | {"L4": "Nowhere"}]}, r"segments\[0\]: .* > Nowhere is not a leaf"),
         (
+            ROW | {"segments": [ROW["segments"][0] | {"alt": [[*LEAF], ["Nowhere"]]}]},
+            r"segments\[0\].alt\[1\]: Nowhere is not a leaf",
+        ),
+        (
             ROW | {"segments": [ROW["segments"][0] | {"content": "nowhere in it"}]},
             r"segments\[0\].content is not in the comment",
         ),

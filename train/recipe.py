@@ -44,7 +44,7 @@ class Recipe(RecipePart):
     of a checkpoint to go on from; its architecture and tokenizer stay. Neither: a fresh model of the `architecture`.
     trained_on: the taxonomy file of the checkpoint in `continue_from`, where it is not the one that is learned now.
     replay_kl: weight of the divergence from the base at replay's tokens, beside their cross-entropy.
-    benchmarks: a folder with `mmlu/` and `ifeval/`, whose questions are looked for in the data.
+    benchmarks: a folder of general benchmarks, as `eval general` reads it, whose questions are looked for in the data.
     packing: rows laid end to end in sequences of up to so many tokens; none: one row a sequence.
     choose: which weights of the run are published; none: its last.
     """

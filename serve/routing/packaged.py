@@ -93,8 +93,8 @@ def base_below(checkpoint: CheckpointId, delta: DeltaOf) -> PackagedBase:
     base = PACKAGED.get(delta.base)
     if base is None:
         raise CheckpointInvalid(
-            f"{checkpoint} was made over {delta.base}, which this release does not know; install the release that it was "
-            f"made with (this one knows {', '.join(PACKAGED)})"
+            f"{checkpoint} was made over {delta.base}, which this release does not know (it knows "
+            f"{', '.join(PACKAGED)}); install the release that it was made with"
         )
     if base.digest != delta.digest:
         raise CheckpointInvalid(

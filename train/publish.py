@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -14,6 +15,7 @@ from transformers import PreTrainedModel
 
 from serve.routing.packaged import PACKAGED
 from taxonomy.checkpoint.manifest import Contents, DeltaOf, Manifest, publish_whole
+from taxonomy.files import write_text
 from taxonomy.language.prompt import PromptStyle, prompt_version
 from train.choosing.selection import keep_best, scorer_of
 from train.corpus.generator import SEED, fingerprint
@@ -41,11 +43,12 @@ def published(recipe: Recipe, prepared: Prepared, tuned: FineTuned, out: Path, s
         training |= {"choice": choice.model_dump(mode="json")} if choice else {}
 
     def save(folder: Path) -> None:
+        prepared.tokenizer.save_pretrained(folder)
         if delta:
             write_delta(model, folder, delta)
+            _without_indents(folder / "tokenizer.json")
         else:
             model.to(dtype).save_pretrained(folder)
-        prepared.tokenizer.save_pretrained(folder)
         if "adapter" in training:
             shutil.copytree(session.folder / FOLDER, folder / FOLDER)
 
@@ -67,6 +70,12 @@ def published(recipe: Recipe, prepared: Prepared, tuned: FineTuned, out: Path, s
 
     with writing("the checkpoint", out):
         return publish_whole(out, save, manifest)
+
+
+def _without_indents(file: Path) -> None:
+    """Half of a tokenizer's file is spaces, a tenth of a small checkpoint."""
+    content = json.loads(file.read_bytes())
+    write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n", file)
 
 
 def _delta_of(recipe: Recipe) -> DeltaOf | None:

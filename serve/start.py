@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+from pathlib import Path
 from typing import NamedTuple
 
 from opentelemetry.trace import Tracer
@@ -30,6 +31,7 @@ from serve.routing.limits import RouteLimits
 from serve.routing.loading import pair_of
 from serve.routing.pair import Pair
 from serve.routing.router import Router
+from serve.routing.source import is_base_model
 from serve.settings import Settings
 from serve.telemetry.activation_metrics import ActivationMetrics
 from serve.telemetry.metrics import Metrics
@@ -38,6 +40,7 @@ from serve.telemetry.trial_metrics import TrialMetrics
 from serve.trials.agreement import COMPARED
 from serve.trials.policy import TrialRules
 from taxonomy.checkpoint.fingerprint import Fingerprint
+from taxonomy.checkpoint.manifest import read_manifest
 from taxonomy.errors import EngineFailed
 from taxonomy.formats.registry import load_taxonomy
 
@@ -45,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 class First(NamedTuple):
-    """The pair to begin with; one from the registry has a fingerprint to be verified."""
+    """The pair to begin with; one from the registry, or merged here, has a fingerprint to be verified."""
 
     pair: Pair
     fingerprint: Fingerprint | None
@@ -96,10 +99,18 @@ def first_pair(settings: Settings) -> First:
     """
     registry = registry_of(settings)
     if registry is None or (checkpoint := registry.read().active) is None:
-        return First(load_pair(settings), None)
+        return First(load_pair(settings), _proof_of_merge(settings.checkpoint))
     manifest, taxonomy = registry.manifest(checkpoint), registry.taxonomy(checkpoint)
     pair = pair_of(str(registry.folder(checkpoint)), taxonomy, settings.cache, context=_context_of(settings))
     return First(pair, manifest.fingerprint)
+
+
+def _proof_of_merge(checkpoint: str) -> Fingerprint | None:
+    """No hash is known of weights that were added up on this machine; what was recorded says whether they are right."""
+    if is_base_model(checkpoint):
+        return None
+    manifest = read_manifest(Path(checkpoint))
+    return manifest.fingerprint if manifest.delta_of else None
 
 
 async def start_router(

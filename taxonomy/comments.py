@@ -4,7 +4,7 @@
 
 Predictions may also name the `checkpoint` and `taxonomy` that made them, give each segment a `confidence`, and list the
 `residue` with its own; what lies between the segments is residue all the same. An id may be a whole number. The levels
-below a leaf are absent, empty or null.
+below a leaf are absent, empty or null. A segment may hold other right paths, `"alt": [[L1, L2, L3, L4], ...]`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,22 @@ _NEEDED: Final = frozenset({"id", "comment", "segments"})
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A labelled stretch of a comment, in Unicode code points."""
+    """A labelled stretch of a comment, in Unicode code points. alternatives: paths that would be right too."""
 
     start: int
     end: int
     path: LabelPath
     emotion: Emotion
+    alternatives: tuple[LabelPath, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
             raise ValueError(f"empty or reversed span {self.start}..{self.end}")
+
+    @property
+    def named_alternatives(self) -> dict[str, LabelPath]:
+        """Each by its field of the segment."""
+        return {f"alt[{index}]": path for index, path in enumerate(self.alternatives)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,9 @@ def _segment(span: Span, comment: str, at: int) -> dict[str, Any]:
     """Its place is said where the content stands earlier too, after the segment before it."""
     content = comment[span.start : span.end]
     place = {} if comment.find(content, at) == span.start else {"start": span.start, "end": span.end}
-    return {"content": content, **place, **dict(zip(LEVELS, span.path, strict=False)), "emotion": span.emotion}
+    labels = dict(zip(LEVELS, span.path, strict=False))
+    others = {"alt": [list(path) for path in span.alternatives]} if span.alternatives else {}
+    return {"content": content, **place, **labels, "emotion": span.emotion, **others}
 
 
 def read_comments(file: Path) -> Iterator[LabelledComment]:
@@ -125,7 +133,7 @@ def _span(segment: Any, comment: str, at: int, where: str) -> Span:
         emotion = emotion_named(segment.get("emotion"))
     except ValueError as error:
         raise ValueError(f"{where}.{error}") from error
-    return Span(start, start + len(content), _path(segment, where), emotion)
+    return Span(start, start + len(content), _path(segment, where), emotion, _alternatives(segment, where))
 
 
 def _start(segment: Mapping[str, Any], comment: str, at: int, where: str) -> int:
@@ -144,6 +152,19 @@ def _path(segment: Mapping[str, Any], where: str) -> LabelPath:
     if named != list(LEVELS[: len(named)]):
         raise ValueError(f"{where} has {named[-1]}, and not every level above it")
     return tuple(_field(segment, level, where) for level in named)
+
+
+def _alternatives(segment: Mapping[str, Any], where: str) -> tuple[LabelPath, ...]:
+    given = segment.get("alt")
+    if not isinstance(given, list | None):
+        raise ValueError(f"{where}.alt is not a list of paths")  # noqa: TRY004
+    return tuple(_alternative(path, f"{where}.alt[{index}]") for index, path in enumerate(given or ()))
+
+
+def _alternative(labels: Any, where: str) -> LabelPath:
+    if not isinstance(labels, list) or len(labels) > len(LEVELS):
+        raise ValueError(f"{where} is not a list of up to {len(LEVELS)} labels")
+    return _path(dict(zip(LEVELS, labels, strict=False)), where)
 
 
 def _field(segment: Mapping[str, Any], name: str, where: str) -> str:

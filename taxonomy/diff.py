@@ -125,13 +125,13 @@ def migrated(comment: LabelledComment, change: Diff, new: Taxonomy) -> tuple[Lab
     """The comment in the new taxonomy's paths, and those of its paths that have no place there (they stay).
 
     What was merged takes the leaf that holds it now. What was split has no one place, unless a single leaf is below it.
+    Other right paths are carried over likewise.
     """
     spans, lost = [], []
     only = {path: below[0] for path, below in change.split.items() if len(below) == 1}
     homes = only | change.merged | change.moved
     for span in comment.segments:
-        path = homes.get(span.path, span.path)
-        if path not in new:
-            lost.append(path)
-        spans.append(replace(span, path=path))
+        path, *others = (homes.get(each, each) for each in (span.path, *span.alternatives))
+        lost += [each for each in (path, *others) if each not in new]
+        spans.append(replace(span, path=path, alternatives=(*others,)))
     return replace(comment, segments=tuple(spans)), lost

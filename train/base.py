@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, Pre
 
 from serve.routing.dequantised import unquantised
 from serve.routing.loading import context_of, load_tokenizer
-from serve.routing.packaged import base_directory, is_packaged
+from serve.routing.source import loadable
 from serve.settings import cache_folder
 from taxonomy.errors import CheckpointInvalid
 
@@ -99,8 +99,7 @@ def as_servable(base: str, folder: Path) -> str:
 
 def _source(base: str) -> _Source:
     """Raises CheckpointInvalid where a directory holds several GGUF files and nothing else to choose."""
-    if is_packaged(base):
-        base = base_directory(base, cache_folder(os.environ))
+    base = loadable(base, cache_folder(os.environ))
     place = Path(base)
     if place.suffix == _GGUF:
         if not place.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -12,13 +13,15 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from taxonomy.checkpoint.manifest import Contents, Manifest, publish_whole
+from serve.routing.packaged import PACKAGED
+from taxonomy.checkpoint.manifest import Contents, DeltaOf, Manifest, publish_whole
+from taxonomy.files import write_text
 from taxonomy.language.prompt import PromptStyle, prompt_version
 from train.choosing.selection import keep_best, scorer_of
 from train.corpus.generator import SEED, fingerprint
 from train.data.customers import Comments, Generated
 from train.data.mixture import Mixture
-from train.loop.adapters import FOLDER, keep_adapter, merged
+from train.loop.adapters import FOLDER, keep_adapter, merged, write_delta
 from train.loop.session import Session, writing
 from train.models import starting_model
 from train.prepare import Prepared
@@ -33,14 +36,19 @@ def published(recipe: Recipe, prepared: Prepared, tuned: FineTuned, out: Path, s
     training, dtype = tuned.figures(), getattr(torch, recipe.dtype)
     if recipe.adapter and recipe.adapter.keep:
         training["adapter"] = keep_adapter(tuned.model, session.folder)
-    model = merged(tuned.model)
+    delta = _delta_of(recipe)
+    model = tuned.model if delta else merged(tuned.model)
     if recipe.choose:
         choice = _chosen(recipe, recipe.choose, model, prepared, session)
         training |= {"choice": choice.model_dump(mode="json")} if choice else {}
 
     def save(folder: Path) -> None:
-        model.to(dtype).save_pretrained(folder)
         prepared.tokenizer.save_pretrained(folder)
+        if delta:
+            write_delta(model, folder, delta)
+            _without_indents(folder / "tokenizer.json")
+        else:
+            model.to(dtype).save_pretrained(folder)
         if "adapter" in training:
             shutil.copytree(session.folder / FOLDER, folder / FOLDER)
 
@@ -54,6 +62,7 @@ def published(recipe: Recipe, prepared: Prepared, tuned: FineTuned, out: Path, s
             # Without a comment seen, the taxonomy has to stand in the prompt.
             prompt_style=PromptStyle.LEARNED if recipe.exposures != 0 else PromptStyle.IN_CONTEXT,
             base_model=prepared.origin,
+            delta_of=delta,
             recipe=recipe.model_dump(),
             data=_data(prepared),
             training=training | _machine(),
@@ -61,6 +70,18 @@ def published(recipe: Recipe, prepared: Prepared, tuned: FineTuned, out: Path, s
 
     with writing("the checkpoint", out):
         return publish_whole(out, save, manifest)
+
+
+def _without_indents(file: Path) -> None:
+    """Half of a tokenizer's file is spaces, a tenth of a small checkpoint."""
+    content = json.loads(file.read_bytes())
+    write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n", file)
+
+
+def _delta_of(recipe: Recipe) -> DeltaOf | None:
+    if recipe.base is None or recipe.publish == "whole":
+        return None
+    return DeltaOf(base=recipe.base, digest=PACKAGED[recipe.base].digest, dtype=recipe.dtype)
 
 
 def _chosen(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from serve.routing.packaged import is_packaged
 from taxonomy.errors import CallWrong, RecipeInvalid
 from taxonomy.language.forms import Form
 from taxonomy.yaml_files import read_document
@@ -44,9 +45,10 @@ class Recipe(RecipePart):
     of a checkpoint to go on from; its architecture and tokenizer stay. Neither: a fresh model of the `architecture`.
     trained_on: the taxonomy file of the checkpoint in `continue_from`, where it is not the one that is learned now.
     replay_kl: weight of the divergence from the base at replay's tokens, beside their cross-entropy.
-    benchmarks: a folder with `mmlu/` and `ifeval/`, whose questions are looked for in the data.
+    benchmarks: a folder of general benchmarks, as `eval general` reads it, whose questions are looked for in the data.
     packing: rows laid end to end in sequences of up to so many tokens; none: one row a sequence.
     choose: which weights of the run are published; none: its last.
+    publish: `whole` weights, or the `delta`: what the adapter learned over a packaged base, which the service adds up.
     """
 
     seed: int = 0
@@ -70,6 +72,7 @@ class Recipe(RecipePart):
     benchmarks: str | None = None
     packing: Count | None = None
     choose: Choosing | None = None
+    publish: Literal["whole", "delta"] = "whole"
     dtype: Precision = "bfloat16"
     """What the weights are saved in; they are trained in float32, their products in `optimisation.precision`."""
 
@@ -126,6 +129,7 @@ class Recipe(RecipePart):
     def _consistent(self) -> Self:
         shares = sum(source.share for source in self.replay)
         names = [source.name for source in self.replay]
+        is_delta = self.publish == "delta"
         faults = {
             "give `exposures` or `optimisation.comments`, one of them": (self.exposures is None)
             == (self.optimisation.comments is None),
@@ -162,6 +166,14 @@ class Recipe(RecipePart):
             "`adapter.keep` keeps the last weights, `choose` may publish others": self.adapter is not None
             and self.adapter.keep
             and self.choose is not None,
+            "`publish: delta` needs an `adapter` of kind `lora`": is_delta
+            and (self.adapter is None or self.adapter.kind != "lora"),
+            "`publish: delta` needs a `base` that comes in a package": is_delta
+            and not (self.base and is_packaged(self.base)),
+            "`publish: delta` publishes the adapter already: leave out `adapter.keep`": is_delta
+            and self.adapter is not None
+            and self.adapter.keep,
+            "`publish: delta` has the last weights, `choose` may publish others": is_delta and self.choose is not None,
             "`choose` needs `general` questions, or a `suite` in `replay` to hold them out of": self.choose is not None
             and not (self.is_fresh or self.choose.general or any(source.suite for source in self.replay)),
             "the shares of `replay` must leave some for the comments": self.exposures != 0 and shares >= 1,

@@ -13,7 +13,7 @@ from taxonomy.errors import CallWrong
 from train.advice import settled, warnings
 from train.choosing.average import average
 from train.choosing.selection import SAVED, observers
-from train.loop.adapters import FOLDER
+from train.loop.adapters import FOLDER, check_apart
 from train.loop.processes import is_sharded, joined, run_on_main_process
 from train.loop.session import SAVE_MINUTES, Say, Session, step_of
 from train.loop.steps import STEPS, read_steps
@@ -92,6 +92,8 @@ def _fine_tuned(
         data = run_on_main_process(lambda: with_own_chats(recipe.data, recipe.start, cache, session.say))
         prepared = run_on_main_process(lambda: _prepared(data, recipe.start, rows, session))
         model = starting_model(recipe.start, prepared.tokenizer, prepared.comments, session.say)
+        if recipe.publish == "delta":
+            check_apart(model, prepared.own_tokens)
         run_on_main_process(lambda: _identify(session, _record(recipe, rows, model)))
         for warning in warnings(recipe.training, recipe.data, model.num_parameters()):
             session.say(f"mind: {warning}")

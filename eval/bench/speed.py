@@ -326,14 +326,14 @@ def _segments(parts: tuple[Part, ...] | None) -> Segments | None:
 
 
 def ratios(rows: Sequence[SpeedRow], over: str, under: str) -> list[SpeedRatio]:
-    """`over`'s answers a second in those of `under`, by cell."""
+    """`over`'s answers a second in those of `under`, by cell, over the rounds that both have had."""
     found = []
     keyed = {(r.model, r.comments, r.concurrency, r.system): r for r in rows}
     for (model, kind, concurrency, system), row in keyed.items():
         other = keyed.get((model, kind, concurrency, under))
         if system != over or not other:
             continue
-        each = [a / b for a, b in zip(row.rounds, other.rounds, strict=True) if b]
+        each = [a / b for a, b in zip(row.rounds, other.rounds, strict=False) if b]
         spread = (statistics.median(each), min(each), max(each)) if each else (None, None, None)
         found.append(SpeedRatio(model, kind, concurrency, *spread))
     return found

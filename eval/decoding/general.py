@@ -13,7 +13,7 @@ from eval.general.benchmarks import BENCHMARKS, SUITE
 from eval.general.figures import GeneralRun, GeneralScores
 from eval.general.suite import Question, read_questions
 from eval.general.suite_run import run_suite, suite_scores
-from serve.routing.packaged import base_directory, is_packaged
+from serve.routing.source import loadable
 from serve.settings import cache_folder
 from taxonomy.errors import CallWrong, DataInvalid
 
@@ -22,8 +22,7 @@ def run_general(model: str, general: General, say: Callable[[str], None]) -> Gen
     """Ask the model. Raises CallWrong, DataInvalid or CheckpointInvalid."""
     of_harness = [name for name in general.chosen if name in BENCHMARKS]
     questions = check_general(general)
-    if is_packaged(model):
-        model = base_directory(model, cache_folder(os.environ))
+    model = loadable(model, cache_folder(os.environ))
     found = GeneralRun(GeneralScores(version("lm_eval"), general.limit), [])
     if of_harness:
         # The harness takes seconds to import, and an evaluation without general benchmarks needs none of it.

@@ -87,7 +87,7 @@ async def through_engine(settings: Settings, inputs: Inputs, manifest: Manifest,
 async def answers_of(router: Router, inputs: Inputs, manifest: Manifest, say: Say) -> EngineAnswers:
     """Fingerprint first, then the calibration, and with it the gold: as it will be served."""
     if manifest.fingerprint is None:
-        say(f"no fingerprint to verify; `route-feedback checkpoint fingerprint {router.pair.model.path}` records one")
+        say("no fingerprint to verify; `route-feedback checkpoint fingerprint DIR` records one")
     reproduction = await reproduced(router, manifest.fingerprint) if manifest.fingerprint else None
     calibration = manifest.calibration
     if inputs.others:

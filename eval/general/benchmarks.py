@@ -41,8 +41,8 @@ BENCHMARKS: Final = {
         "mmlu_generative", "mmlu", {"accuracy": "exact_match,get_response"}, through_chat=True, has_subjects=True
     ),
     "mmlu_continuation": Benchmark("mmlu_continuation", "mmlu", _LIKELIEST, has_subjects=True),
-    "arc_easy": Benchmark("arc_easy", "arc", _LIKELIEST),
-    "arc_challenge": Benchmark("arc_challenge", "arc", _BY_LENGTH),
+    "arc_easy": Benchmark("arc_easy", "arc/arc_easy_test.jsonl", _LIKELIEST),
+    "arc_challenge": Benchmark("arc_challenge", "arc/arc_challenge_test.jsonl", _BY_LENGTH),
     "piqa": Benchmark("piqa", "piqa", _BY_LENGTH),
     "hellaswag": Benchmark("hellaswag", "hellaswag", _BY_LENGTH),
     "winogrande": Benchmark("winogrande", "winogrande", _LIKELIEST),

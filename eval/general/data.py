@@ -10,7 +10,7 @@ The others are questions with choices, in `eval.general.choices`.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +21,33 @@ from taxonomy.errors import DataInvalid
 _CHOICES = ("choice0", "choice1", "choice2", "choice3")
 
 
-def mmlu(folder: Path, subject: str) -> Splits:
+def mmlu(folder: Path, subject: str, splits: Sequence[str] = ("dev", "test")) -> Splits:
     """One subject. Raises DataInvalid."""
-    return {
-        split: _mmlu_split(folder / "mmlu" / split / f"{subject}_{split}.csv", subject) for split in ("dev", "test")
-    }
+    return {split: _mmlu_split(folder / "mmlu" / split / f"{subject}_{split}.csv", subject) for split in splits}
 
 
-def ifeval(folder: Path, _: str | None = None) -> Splits:
-    """The English prompts; the language prefix of an instruction's id is dropped. Raises DataInvalid."""
-    return {"train": jsonl(folder / "ifeval" / "m_ifeval_en.jsonl", _prompt)}
+def mmlu_subjects(folder: Path) -> list[str]:
+    """Those that have a test file. Raises DataInvalid where none has."""
+    end, tests = "_test.csv", folder / "mmlu" / "test"
+    if not (found := sorted(file.name.removesuffix(end) for file in tests.glob(f"*{end}"))):
+        raise DataInvalid(f"{tests} holds no SUBJECT{end}")
+    return found
 
 
-def gsm8k(folder: Path, _: str | None = None) -> Splits:
+def ifeval(folder: Path, _: str | None = None, language: str = "en") -> Splits:
+    """The prompts of a language; the prefix `en:` of an instruction's id is dropped. Raises DataInvalid."""
+    return {"train": jsonl(folder / "ifeval" / f"m_ifeval_{language}.jsonl", _prompt)}
+
+
+def ifeval_languages(folder: Path) -> list[str]:
+    """English, which alone is asked, and the others that have a file."""
+    files = (folder / "ifeval").glob("m_ifeval_*.jsonl")
+    return sorted({"en", *(file.stem.removeprefix("m_ifeval_") for file in files)})
+
+
+def gsm8k(folder: Path, _: str | None = None, splits: Sequence[str] = ("train", "test")) -> Splits:
     """Problems with worked answers. Raises DataInvalid."""
-    return {split: jsonl(folder / "gsm8k" / f"{split}.jsonl", _problem) for split in ("train", "test")}
+    return {split: jsonl(folder / "gsm8k" / f"{split}.jsonl", _problem) for split in splits}
 
 
 READERS: dict[str, Callable[[Path, str], Splits]] = {

@@ -28,6 +28,7 @@ FAULTS: Final[dict[str, str]] = {
     "no_emotion": "segments whose emotion is none of the three: the emotion is wrong",
     "residue_not_in_comment": "residue that does not stand in the comment: its probability is not looked at",
     "gold_not_in_taxonomy": "gold segments whose path is no leaf of the taxonomy: of no team, so not scored there",
+    "alternative_not_in_taxonomy": "other right paths of gold segments that are no leaf of the taxonomy: right even so",
 }
 """What can be wrong, and how it is scored."""
 
@@ -150,7 +151,17 @@ def match(rows: Iterable[PredictionRow], gold: Sequence[LabelledComment], taxono
         if taxonomy:
             strange = [f"{comment.id} segments[{i}]" for i, s in enumerate(comment.segments) if s.path not in taxonomy]
             faults["gold_not_in_taxonomy"] += strange
+            faults["alternative_not_in_taxonomy"] += _strange_alternatives(comment, taxonomy)
     return Predictions(predictions, {kind: names for kind, names in faults.items() if names})
+
+
+def _strange_alternatives(gold: LabelledComment, taxonomy: Taxonomy) -> list[str]:
+    return [
+        f"{gold.id} segments[{index}].{name}"
+        for index, span in enumerate(gold.segments)
+        for name, path in span.named_alternatives.items()
+        if path not in taxonomy
+    ]
 
 
 def described(faults: Faults, shown: int = 3) -> list[str]:

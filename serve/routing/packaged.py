@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +16,10 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
+from taxonomy.checkpoint.manifest import DeltaOf
 from taxonomy.errors import CallWrong, CheckpointInvalid
 from taxonomy.files import UNFINISHED, appeared
+from taxonomy.labels import CheckpointId
 
 _CONVERSION: Final = 1
 """Counted up when the same file is to give another directory, so that an older one in a cache is not taken for it."""
@@ -44,7 +46,7 @@ class PackagedBase:
         return f"{self.name}-{self.digest[:12]}-{_CONVERSION}"
 
 
-PACKAGED: Final = {
+PACKAGED: Final[dict[str, PackagedBase]] = {
     base.name: base
     for base in (
         PackagedBase(
@@ -58,6 +60,18 @@ PACKAGED: Final = {
         ),
     )
 }
+
+
+@contextmanager
+def registered(base: PackagedBase) -> Iterator[None]:
+    """Another base is known by its name to this process, for as long as this is entered. Raises CallWrong."""
+    if base.name in PACKAGED:
+        raise CallWrong(f"there is a packaged base {base.name} already; name this one otherwise")
+    PACKAGED[base.name] = base
+    try:
+        yield
+    finally:
+        del PACKAGED[base.name]
 
 
 def is_packaged(model: str) -> bool:
@@ -74,19 +88,42 @@ def base_directory(model: str, cache: Path) -> str:
     return str(directory_of(PACKAGED[model], cache)) if is_packaged(model) else model
 
 
+def base_below(checkpoint: CheckpointId, delta: DeltaOf) -> PackagedBase:
+    """The base that it was made over. Raises CheckpointInvalid where that is not known, or another file by now."""
+    base = PACKAGED.get(delta.base)
+    if base is None:
+        raise CheckpointInvalid(
+            f"{checkpoint} was made over {delta.base}, which this release does not know (it knows "
+            f"{', '.join(PACKAGED)}); install the release that it was made with"
+        )
+    if base.digest != delta.digest:
+        raise CheckpointInvalid(
+            f"{checkpoint} was made over {delta.base} of SHA-256 {delta.digest}, this release has {base.digest}; "
+            "install the release that it was made with, or train it again"
+        )
+    return base
+
+
 def directory_of(base: PackagedBase, cache: Path) -> Path:
     """As `base_directory`. It appears whole, by one rename."""
     place = cache / "bases" / base.directory
     if not place.is_dir():
         package = _package(base)
-        file = _sound_file(base, package)
-        try:
-            with _alone(place):
-                if not place.is_dir():
-                    appeared(place, partial(_write, base, package, file))
-        except OSError as error:
-            raise CallWrong(f"cannot write to {place.parent} ({error.strerror}); set ROUTE_FEEDBACK_CACHE") from error
+        made_once(place, partial(_write, base, package, _sound_file(base, package)))
     return place
+
+
+def made_once(place: Path, write: Callable[[Path], None]) -> None:
+    """Have what `write` writes appear whole below the cache, by one rename, if it is not there.
+
+    Raises CallWrong where the cache cannot be written to.
+    """
+    try:
+        with _alone(place):
+            if not place.is_dir():
+                appeared(place, write)
+    except OSError as error:
+        raise CallWrong(f"cannot write to {place.parent} ({error.strerror}); set ROUTE_FEEDBACK_CACHE") from error
 
 
 @contextmanager

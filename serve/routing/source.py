@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from serve.routing.model_files import GGUF, check_model_files, looks_like_model
+from serve.routing.model_files import CONFIG, GGUF, check_model_files, looks_like_model
 from serve.routing.packaged import base_directory, is_packaged
 from taxonomy.checkpoint.calibration import Calibration
 from taxonomy.checkpoint.manifest import MANIFEST, Manifest, check_pair, read_manifest, verify
@@ -38,12 +38,33 @@ def source_of(model: str, taxonomy: Taxonomy, cache: Path, bases: Callable[[Chec
         check_model_files(path)
         return Source(CheckpointId(f"base:{model}"), path, None, PromptStyle.IN_CONTEXT, None)
     manifest = _sound(folder, taxonomy)
-    path, adapter = model, None
+    whole, below, adapter = folder, manifest, None
     if manifest.adapter_of:
-        base = bases(manifest.adapter_of) if bases else folder.parent / manifest.adapter_of
-        path, adapter = str(base), model
-        _sound(base, taxonomy)
+        whole, adapter = bases(manifest.adapter_of) if bases else folder.parent / manifest.adapter_of, model
+        below = _sound(whole, taxonomy)
+    path = _whole_weights(whole, below, cache)
     return Source(manifest.version, path, adapter, manifest.prompt_style, manifest.calibration, manifest.form)
+
+
+def loadable(model: str, cache: Path) -> str:
+    """What any engine or library loads: of a packaged base, or a checkpoint over one, its whole directory in `cache`.
+
+    Anything else as it is. Raises CheckpointInvalid or CallWrong, as `base_directory`.
+    """
+    folder = Path(model)
+    if (folder / MANIFEST).is_file() and not (folder / CONFIG).is_file():
+        manifest = read_manifest(folder)
+        verify(folder, manifest)
+        return _whole_weights(folder, manifest, cache)
+    return base_directory(model, cache)
+
+
+def _whole_weights(folder: Path, manifest: Manifest, cache: Path) -> str:
+    if manifest.delta_of is None:
+        return str(folder)
+    from serve.routing.merged import merged_directory  # noqa: PLC0415 (what a model is, is known without torch)
+
+    return str(merged_directory(folder, manifest, manifest.delta_of, cache))
 
 
 def _sound(folder: Path, taxonomy: Taxonomy) -> Manifest:

@@ -32,7 +32,7 @@ def adapter_of(folder: Path, base: Manifest) -> Manifest:
     ours: dict[str, Any] = {"version": checkpoint_id(files), "files": files, "adapter_of": base.version}
     # What was found out about the base, and how that was made, says nothing about this.
     unknown: dict[str, Any] = {"recipe": {}, "data": {}, "training": {}, "scores": {}}
-    none = {"calibration": None, "decision": None, "fingerprint": None}
+    none = {"delta_of": None, "calibration": None, "decision": None, "fingerprint": None}
     manifest = base.model_copy(update=ours | unknown | none)
     publish(folder, manifest)
     return manifest

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from glob import escape
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,12 +25,26 @@ from taxonomy.tree import Taxonomy
 MANIFEST: Final = "manifest.json"
 
 
+class DeltaOf(BaseModel):
+    """The packaged base that a checkpoint's files are to be added to.
+
+    digest: SHA-256 of the base's file. dtype: of the whole weights.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base: str
+    digest: str
+    dtype: Literal["bfloat16", "float32"]
+
+
 class Manifest(BaseModel):
     """What the service must know of a checkpoint and can check.
 
     version: the checkpoint's id, a hash of the files. files: SHA-256 of each.
     form: of its answers; those made before there was another are verbatim.
-    adapter_of: the checkpoint whose weights these are to be added to.
+    adapter_of: the checkpoint whose weights these are to be added to, by an engine.
+    delta_of: the packaged base whose weights these are to be added to, before an engine loads them.
     data: hash and size of each data set by its role.
     scores: what was measured, by name. training: how long it took and on what.
     calibration: what its probabilities are worth. decision: what the gate said of it.
@@ -47,6 +61,7 @@ class Manifest(BaseModel):
     form: Form = Form.VERBATIM
     base_model: str | None
     adapter_of: CheckpointId | None = None
+    delta_of: DeltaOf | None = None
     recipe: dict[str, Any]
     data: dict[str, dict[str, Any]]
     training: dict[str, Any] = Field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from serve.routing.packaged import PackagedBase
+from tests.support.gguf_files import write_gguf
 from tests.support.tokenizers import tokenizer_of_kind
 
 
@@ -36,6 +39,22 @@ def small_base(folder: Path, context: int = 4096, **saving: Any) -> Path:
     small_model(tokenizer, context).save_pretrained(folder, **saving)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def small_package(site: Path, name: str = "small", *, tied: bool = False) -> PackagedBase:
+    """A package with a small model and the bundled tokenizer, as pip would install it into `site`."""
+    module = f"{name}_base"
+    described = site / f"{module}-1.0.dist-info"
+    (site / module).mkdir(parents=True)
+    described.mkdir()
+    file, tokenizer = site / module / "small.gguf", tokenizer_of_kind("bundled")
+    write_gguf(small_model(tokenizer, tied=tied), tokenizer, file)
+    (site / module / "__init__.py").write_text("raise RuntimeError('its code ran')")
+    (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-base\nVersion: 1.0\n")
+    (described / "LICENSE").write_text("Do as you please.")
+    (described / "RECORD").write_text(f"{module}/small.gguf,,\n{described.name}/LICENSE,,\n")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return PackagedBase(name, f"{name}-base", "1.0", f"{module}/small.gguf", digest, "MIT", splits_digits=True)
 
 
 def rewrite(file: Path, **changed: Any) -> None:

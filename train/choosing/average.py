@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import NamedTuple
 import torch
 from safetensors.torch import load_file, save_file
 
-from taxonomy.checkpoint.manifest import Manifest, publish_whole, read_manifest, verify
+from serve.routing.source import loadable
+from serve.settings import cache_folder
+from taxonomy.checkpoint.manifest import MANIFEST, Manifest, publish_whole, read_manifest, verify
 from taxonomy.errors import CallWrong
 from train.loop.saved import Tensors
 from train.recipe import Average
@@ -46,14 +49,18 @@ def average(recipe: Average, out: Path, say: Callable[[str], None]) -> Manifest:
                 raise CallWrong(f"{folder} has another {name} than {folders[0]}; average checkpoints of one origin")
     say(f"averaging {', '.join(manifest.version for manifest in manifests)}")
 
+    wholes = [Path(loadable(str(folder), cache_folder(os.environ))) for folder in folders]
+
     def save(folder: Path) -> None:
-        for name in first.files:
-            shutil.copy(folders[0] / name, folder / name)
-        save_file(combined(_parts(recipe, folders)), folder / WEIGHTS, metadata={"format": "pt"})
+        for file in wholes[0].iterdir():
+            if file.is_file() and file.name != MANIFEST:
+                shutil.copy(file, folder / file.name)
+        save_file(combined(_parts(recipe, wholes)), folder / WEIGHTS, metadata={"format": "pt"})
 
     seconds = sum(manifest.training.get("seconds", 0) for manifest in manifests)
     changed = {
         "base_model": first.version,
+        "delta_of": None,
         "recipe": recipe.model_dump(),
         "data": {m.version: m.data for m in manifests},
         "training": {"seconds": seconds, "of": {m.version: m.training for m in manifests}},

@@ -17,7 +17,7 @@ def command(
         list[Path] | None, typer.Option(help="A file that must not leak into them; may be given several times.")
     ] = None,
     general: Annotated[
-        Path | None, typer.Option(help="A folder with mmlu/ and ifeval/, not to be in the data either.")
+        Path | None, typer.Option(help="A folder of general benchmarks, not to be in the data either.")
     ] = None,
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Go on after a row in error, and count.")

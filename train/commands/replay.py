@@ -46,7 +46,7 @@ def command(
     test: Annotated[
         list[Path] | None, typer.Option(help="A file of comments not to be in the chats; may be given several times.")
     ] = None,
-    general: Annotated[Path | None, typer.Option(help="A folder with mmlu/ and ifeval/, not to be in them.")] = None,
+    general: Annotated[Path | None, typer.Option(help="A folder of general benchmarks, not to be in them.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an unfinished file; one not begun is begun.")
     ] = False,

@@ -6,15 +6,16 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from pathlib import Path
+from typing import Final, Literal
 
 from eval.scoring.baseline import LinearBaseline
 from eval.scoring.scores import Scores, score
-from taxonomy.bundled import bundled_taxonomy
 from taxonomy.comments import LabelledComment
 from taxonomy.labels import EMOTIONS, LabelPath
 from taxonomy.language.answer import Part
 from train.corpus.generator import (
+    DATA,
     SEED,
     TEST_SIZE,
     TRAIN_SIZE,
@@ -32,23 +33,23 @@ _STOP: Final = frozenset(
 TAIL_BINS: Final = ((0, 0), (1, 5), (6, 20), (21, 100), (101, None))
 
 
-def card() -> str:
-    """The card in Markdown; makes the corpus and trains the baseline."""
-    book = load_phrasebook()
+def card(folder: Path = DATA) -> str:
+    """The card in Markdown of the corpus that a folder's phrasings make; trains the baseline."""
+    book, is_bundled = load_phrasebook(folder), folder == DATA
     train = list(Corpus(book, "train").comments(TRAIN_SIZE))
     test = list(Corpus(book, "test").comments(TEST_SIZE))
     baseline = LinearBaseline()
     baseline.fit(train)
     return "\n".join(
         [
-            "# The bundled corpus",
+            "# The bundled corpus" if is_bundled else f"# The corpus of `{folder}`",
             "",
             "Made by `train/corpus/generator.py` from hand-written phrasings; nobody's real comments are in it.",
-            "`route-feedback corpus card docs/corpus.md` writes this page anew.",
+            f"`route-feedback corpus card FILE{'' if is_bundled else f' --phrasings {folder}'}` writes this page anew.",
             "",
-            *_contents(train, test),
+            *_contents(book, train, test),
             "",
-            *_imbalance(train, test),
+            *_imbalance(book.paths, train, test),
             "",
             *_apart(book, test),
             "",
@@ -58,7 +59,7 @@ def card() -> str:
     )
 
 
-def _contents(train: Sequence[LabelledComment], test: Sequence[LabelledComment]) -> Iterable[str]:
+def _contents(book: Phrasebook, train: Sequence[LabelledComment], test: Sequence[LabelledComment]) -> Iterable[str]:
     yield "| | train | test |"
     yield "|---|---|---|"
     rows: dict[str, Callable[[Sequence[LabelledComment]], object]] = {
@@ -78,11 +79,23 @@ def _contents(train: Sequence[LabelledComment], test: Sequence[LabelledComment])
         counts = [sum(s.emotion == emotion for c in comments for s in c.segments) for comments in (train, test)]
         yield f"| segments, {emotion} | {counts[0]} | {counts[1]} |"
     yield ""
-    yield f"Seed {SEED}. Languages: English 40%, German 24%, Spanish 18%, French 18% of comments."
+    languages = ", ".join(f"{language} {share:.0%}" for language, share in book.shape.languages.items())
+    yield f"Seed {SEED}. Languages: {languages} of comments. Phrasings for training: {_phrasings(book, 'train')};"
+    yield f"for the test: {_phrasings(book, 'test')}."
 
 
-def _imbalance(train: Sequence[LabelledComment], test: Sequence[LabelledComment]) -> Iterable[str]:
-    leaves = bundled_taxonomy().leaves
+def _phrasings(book: Phrasebook, split: Literal["train", "test"]) -> str:
+    """How many, and of the median leaf by language."""
+    by_leaf = list(book.phrases[split].values())
+    each = ", ".join(
+        f"{language} {statistics.median(len(by[language]) for by in by_leaf):.0f}" for language in book.shape.languages
+    )
+    return f"{sum(len(phrases) for by in by_leaf for phrases in by.values()):,} (a leaf's median: {each})"
+
+
+def _imbalance(
+    leaves: Sequence[LabelPath], train: Sequence[LabelledComment], test: Sequence[LabelledComment]
+) -> Iterable[str]:
     seen = Counter(s.path for c in train for s in c.segments)
     asked = Counter(s.path for c in test for s in c.segments)
     top = sum(count for _, count in seen.most_common(142)) / sum(seen.values())
@@ -91,7 +104,7 @@ def _imbalance(train: Sequence[LabelledComment], test: Sequence[LabelledComment]
     yield "| training segments of a leaf | leaves | test segments |"
     yield "|---|---|---|"
     for low, high in TAIL_BINS:
-        chosen = [leaf.path for leaf in leaves if seen[leaf.path] >= low and (high is None or seen[leaf.path] <= high)]
+        chosen = [path for path in leaves if seen[path] >= low and (high is None or seen[path] <= high)]
         name = f"{low}" if low == high else (f"over {low - 1}" if high is None else f"{low} to {high}")
         yield f"| {name} | {len(chosen)} | {sum(asked[path] for path in chosen)} |"
 

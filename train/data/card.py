@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from taxonomy.files import write_text
 from taxonomy.tree import Taxonomy
-from train.data.check import DataReport
+from train.data.check import DataReport, listed
 
 _NAMED: Final = 20
 """How many of a kind the page names; the JSON names all."""
@@ -37,12 +37,13 @@ def _figures(report: DataReport, taxonomy: Taxonomy) -> Iterator[tuple[str, str]
     yield "rows in error, left out", str(len(report.invalid))
     yield "rows that repeat an earlier one", f"{exact} exactly, {len(report.duplicates) - exact} nearly"
     yield "test rows that repeat a row of the data", str(len(report.leaks))
-    yield "rows that hold a benchmark's question", str(len(report.contamination))
+    looked_for = f" ({listed(report.benchmarks)})" if report.benchmarks else ""
+    yield "rows that hold a benchmark's question", f"{len(report.contaminated)}{looked_for}"
     yield "segment bounds moved to the nearest candidate cut", str(report.bounds_moved)
     yield "segments lost by that", str(len(report.segments_lost))
     yield "segments", str(report.leaves.total())
     yield "leaves with a segment", f"{seen} of {len(taxonomy.leaves)}"
-    yield "languages", ", ".join(f"{code} {count}" for code, count in report.languages.most_common()) or "-"
+    yield "languages", listed(dict(report.languages.most_common())) or "-"
 
 
 def _lines(report: DataReport, taxonomy: Taxonomy, files: Sequence[Path]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -30,7 +30,7 @@ SURE: Final = 0.8
 
 @dataclass(frozen=True, slots=True)
 class FullReport:
-    """Every count and every name, as they are written in JSON. leaves: segments of each leaf, 0 too."""
+    """Every count and every name, as they are written in JSON. benchmarks, leaves: 0 too."""
 
     comments: int
     chats: int
@@ -39,6 +39,7 @@ class FullReport:
     duplicates: list[Duplicate]
     leaks: list[Duplicate]
     contamination: list[Overlap]
+    benchmarks: dict[str, int]
     bounds_moved: int
     segments_lost: list[str]
     languages: dict[str, int]
@@ -49,7 +50,8 @@ class FullReport:
 class DataReport:
     """What was found. duplicates: rows that repeat an earlier one. leaks: test rows that repeat a row of the data.
 
-    contamination: rows that hold a benchmark's question. segments_lost: those that no candidate cut leaves any text.
+    contamination: questions of benchmarks in the rows, the first of each benchmark that a row holds. benchmarks: those
+    that were looked for, with how many rows hold one. segments_lost: those that no candidate cut leaves any text.
     """
 
     comments: int = 0
@@ -59,10 +61,16 @@ class DataReport:
     duplicates: list[Duplicate] = field(default_factory=list)
     leaks: list[Duplicate] = field(default_factory=list)
     contamination: list[Overlap] = field(default_factory=list)
+    benchmarks: Counter[str] = field(default_factory=Counter)
     bounds_moved: int = 0
     segments_lost: list[str] = field(default_factory=list)
     leaves: Counter[LabelPath] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def contaminated(self) -> list[Overlap]:
+        """Of each row that holds a question, the first."""
+        return [*{overlap.where: overlap for overlap in reversed(self.contamination)}.values()][::-1]
 
     def counts(self) -> dict[str, int]:
         """How many of each, for a manifest."""
@@ -73,7 +81,7 @@ class DataReport:
             "invalid": len(self.invalid),
             "duplicates": len(self.duplicates),
             "leaks": len(self.leaks),
-            "contamination": len(self.contamination),
+            "contamination": len(self.contaminated),
             "bounds_moved": self.bounds_moved,
             "segments_lost": len(self.segments_lost),
         }
@@ -84,7 +92,7 @@ class DataReport:
             "rows in error, left out": self.invalid,
             "rows that repeat an earlier one": self.duplicates,
             "test rows that repeat a row of the data": self.leaks,
-            "rows that hold a benchmark's question": self.contamination,
+            f"rows that hold a benchmark's question ({listed(+self.benchmarks)})": self.contaminated,
             "segments that no candidate cut leaves any text": self.segments_lost,
         }
         return [f"{len(rows)} {what}, first {rows[0]}" for what, rows in found.items() if rows]
@@ -99,11 +107,17 @@ class DataReport:
             duplicates=self.duplicates,
             leaks=self.leaks,
             contamination=self.contamination,
+            benchmarks=dict(self.benchmarks),
             bounds_moved=self.bounds_moved,
             segments_lost=self.segments_lost,
             languages=dict(self.languages.most_common()),
             leaves={" > ".join(leaf.path): self.leaves[leaf.path] for leaf in taxonomy.leaves},
         )
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """Each name with its count, in their order."""
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def check(
@@ -122,14 +136,16 @@ def check(
     OSError.
     """
     report, seen = DataReport(), SeenTexts()
-    known = Benchmarks(questions(benchmarks)) if benchmarks else None
+    known = Benchmarks(questions(benchmarks) if benchmarks else ())
+    report.benchmarks.update(dict.fromkeys(known.names, 0))
     detector = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     for row in _usable(watch(_rows(files, taxonomy)), report, skip_invalid=skip_invalid):
         text = _text(row)
         if duplicate := seen.add(row.where, text):
             report.duplicates.append(duplicate)
-        if known and (overlap := known.overlap(row.where, text)):
-            report.contamination.append(overlap)
+        overlaps = known.overlaps(row.where, text)
+        report.contamination += overlaps
+        report.benchmarks.update(overlap.benchmark for overlap in overlaps)
         if isinstance(row, Examined):
             _count(report, row, detector)
         elif isinstance(row, Chat):

@@ -40,4 +40,7 @@ def _examined(row: dict[str, Any], where: str, taxonomy: Taxonomy) -> Examined:
     for index, span in enumerate(comment.segments):
         if fault := taxonomy.fault_of(span.path):
             raise ValueError(f"segments[{index}]: {fault}")
+        for name, path in span.named_alternatives.items():
+            if fault := taxonomy.fault_of(path):
+                raise ValueError(f"segments[{index}].{name}: {fault}")
     return Examined(where, *on_nearest_cuts(comment), language)

@@ -21,6 +21,8 @@ from transformers import (
     TrainerState,
 )
 
+from serve.routing.source import loadable
+from serve.settings import cache_folder
 from taxonomy.checkpoint.manifest import Contents, Manifest, check_pair, publish_whole, read_manifest, verify
 from taxonomy.comments import LabelledComment
 from taxonomy.errors import DataInvalid, ReinforcementRefused
@@ -95,7 +97,8 @@ def reinforced(recipe: Reinforcement, out: Path, say: Say) -> Manifest:
     """
     torch.manual_seed(recipe.seed)
     task = task_of(recipe)
-    model: Model = AutoModelForCausalLM.from_pretrained(recipe.reinforce, dtype=torch.float32)
+    whole = loadable(recipe.reinforce, cache_folder(os.environ))
+    model: Model = AutoModelForCausalLM.from_pretrained(whole, dtype=torch.float32)
     for warning in warnings_of_reinforcement(recipe.learning_rate, recipe.adapter, model.num_parameters()):
         say(f"mind: {warning}")
     judged = task.comments[: recipe.judged]
@@ -220,6 +223,7 @@ def _manifest(
             "version": contents.version,
             "files": contents.files,
             "base_model": task.manifest.version,
+            "delta_of": None,
             "recipe": recipe,
             "data": task.data,
             "training": figures.as_json(),

@@ -16,7 +16,7 @@ from serve.engine.completion import Completion
 from taxonomy.jsonl import Row, parsed, without_faults
 from train.data.chat_formats import Message
 from train.data.check import SURE
-from train.data.contamination import Benchmarks, questions
+from train.data.contamination import Benchmarks, Question, questions
 from train.data.duplicates import SeenTexts
 from train.replay.turns import TurnEnd, Turns
 
@@ -87,21 +87,21 @@ class Excluded:
 
     def __init__(self, benchmarks: Path | None, test: Sequence[Path]) -> None:
         asked = list(questions(benchmarks)) if benchmarks else []
-        held = [(row.where, text) for file in test for row in _rows(file) for text in _texts(row.value)]
-        self._questions, self._test = Benchmarks(iter(asked)), Benchmarks(iter(held))
+        held = [Question(str(file), text) for file in test for row in _rows(file) for text in _texts(row.value)]
+        self._questions, self._test = Benchmarks(asked), Benchmarks(held)
         self._alike = SeenTexts()
-        for number, (where, text) in enumerate(held):
-            self._alike.add(f"{where} ({number})", text)
-        texts = sorted(text for _, text in (*asked, *held))
+        for number, question in enumerate(held):
+            self._alike.add(str(number), question.text)
+        texts = sorted(question.text for question in (*asked, *held))
         self.digest = hashlib.sha256(repr(texts).encode()).hexdigest()[:16] if texts else None
 
-    def reason(self, messages: Iterable[Message]) -> Reason | None:
-        """The kind of what is in a chat that must not be, or none."""
+    def reason(self, messages: Iterable[Message]) -> str | None:
+        """The kind of what is in a chat that must not be, with the benchmark that asks it, or none."""
         texts = [message.content for message in messages]
         whole = "\n".join(texts)
-        if self._questions.overlap("", whole):
-            return Reason.BENCHMARK
-        if self._test.overlap("", whole) or any(self._alike.duplicate("", text) for text in texts):
+        if asked := self._questions.found(whole):
+            return f"{Reason.BENCHMARK} ({asked[0].benchmark})"
+        if self._test.found(whole) or any(self._alike.duplicate("", text) for text in texts):
             return Reason.TEST
         return None
 
@@ -131,7 +131,7 @@ class ChatFilter:
         for messages in kept:
             self._keep(messages, self._language(messages))
 
-    def reason(self, messages: Sequence[Message]) -> Reason | None:
+    def reason(self, messages: Sequence[Message]) -> str | None:
         """Why the chat is left out, or none; then it is one of those that the next ones are compared with."""
         language = self._language(messages)
         if language == _NO_LANGUAGE or (language == UNSURE and _length(messages) >= JUDGED_FROM):

@@ -33,7 +33,7 @@ _SPARE: Final = 64
 class Order:
     """base: a directory, GGUF file or hub id. chats: none: as many as there are prompts.
 
-    benchmarks: a folder with `mmlu/` and `ifeval/`; test: files of comments: neither is to be in the chats.
+    benchmarks: a folder of them, as `eval general` reads it; test: files of comments: neither is to be in the chats.
     """
 
     base: str

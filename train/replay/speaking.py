@@ -26,7 +26,7 @@ class Candidate(NamedTuple):
     temperature: float | None
     messages: tuple[Message, ...]
     part: str = ""
-    reason: Reason | None = None
+    reason: str | None = None
 
 
 class Speaker:

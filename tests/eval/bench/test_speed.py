@@ -13,7 +13,7 @@ from eval.bench.constraint import constraint, cut_to, invented
 from eval.bench.limits import Limits, Weights, Work, limits, weights_of, works
 from eval.bench.plot import plot
 from eval.bench.scores import bench_scores, figures, worsened
-from eval.bench.speed import REFERENCE, SpeedPlan, SpeedRow, _agreement, long_comments, measured_cells, ratios
+from eval.bench.speed import REFERENCE, Cell, SpeedPlan, SpeedRow, _agreement, long_comments, measured_cells, ratios
 from eval.bench.systems import OwnEngine, Reference, SystemAnswer, _is_canonical, natural_schema
 from serve.routing.pair import Pair
 from serve.routing.router import Router
@@ -70,6 +70,14 @@ async def test_rates_latencies_and_failures_are_those_of_the_systems() -> None:
     assert ratio.high
     assert ratio.low <= ratio.median <= ratio.high
     assert ratio.median > 1
+
+
+def test_in_the_midst_of_a_round_the_ratio_is_of_the_rounds_that_both_have_had() -> None:
+    cells = [Cell("verbatim", "m", "short", 8), Cell("marked", "m", "short", 8)]
+    for cell, rates in zip(cells, ([10.0, 20.0], [30.0]), strict=True):
+        cell.rates += rates
+    (ratio,) = ratios([cell.row() for cell in cells], "marked", "verbatim")
+    assert (ratio.low, ratio.median, ratio.high) == (3, 3, 3)
 
 
 async def test_a_system_without_an_answer_in_the_time_has_no_latency_and_no_ratio() -> None:

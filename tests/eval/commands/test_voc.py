@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,28 @@ def test_every_comment_has_a_group(
     groups.write_text('{"id": "test-000000"}\n')
     assert run(tmp_path, gold, gold, f"--groups={groups}") == 1
     assert "groups.jsonl:1" in capsys.readouterr().err
+
+
+def test_other_right_paths_count_where_they_are_asked_for_and_it_is_said(
+    tmp_path: Path, gold: list[LabelledComment], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, *rest = gold[0].segments
+    other = next(span.path for span in gold[1].segments if span.path[0] != first.path[0])
+    predicted = [replace(gold[0], segments=(replace(first, path=other), *rest)), *gold[1:]]
+    both = replace(first, alternatives=(other, ("Nowhere",)))
+    labelled = [replace(gold[0], segments=(both, *rest)), *gold[1:]]
+    assert run(tmp_path, labelled, predicted, "--json") == 0
+    plain = printed(capsys)
+    assert plain["levels"]["L1"]["recall"] < 1
+    assert "alternatives" not in plain
+    strange = {"count": 1, "names": [f"{gold[0].id} segments[0].alt[1]"]}
+    assert plain["input"] == {"alternative_not_in_taxonomy": strange}
+    assert run(tmp_path, labelled, predicted, "--alternatives", "--json") == 0
+    counted = printed(capsys)
+    assert {level["f1"] for level in counted["levels"].values()} == {1.0}
+    assert counted["alternatives"] == {"segments": 1, "taken": 1}
+    assert run(tmp_path, labelled, predicted, "--alternatives") == 0
+    assert "1 gold segments have other right paths, 1 are scored by one of them" in capsys.readouterr().out
 
 
 def test_a_predictions_file_that_is_not_there_is_named(

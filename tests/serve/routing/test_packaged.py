@@ -14,13 +14,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 
 from serve.routing.loading import pair_of
 from serve.routing.model_files import check_model_files
-from serve.routing.packaged import PACKAGED, PackagedBase, base_directory, directory_of, is_packaged
+from serve.routing.packaged import PACKAGED, PackagedBase, base_directory, directory_of, is_packaged, registered
 from serve.routing.source import is_base_model
 from serve.settings import cache_folder, load_settings
 from taxonomy.errors import CallWrong, CheckpointInvalid
 from taxonomy.tree import Leaf, taxonomy_of
-from tests.support.bases import small_model
-from tests.support.gguf_files import write_gguf
+from tests.support.bases import small_model, small_package
 from tests.support.tokenizers import tokenizer_of_kind
 
 TOKENIZER = tokenizer_of_kind("bundled")
@@ -31,19 +30,9 @@ SMALL = taxonomy_of([Leaf(("Delivery", "Late"), "after the day", team="logistics
 @pytest.fixture
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackagedBase:
     """A package with a small model, as pip would install it."""
-    site = tmp_path / "site"
-    described = site / "small_base-1.0.dist-info"
-    (site / "small_base").mkdir(parents=True)
-    described.mkdir()
-    file = site / "small_base" / "small.gguf"
-    write_gguf(small_model(TOKENIZER), TOKENIZER, file)
-    (site / "small_base" / "__init__.py").write_text("raise RuntimeError('its code ran')")
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: small-base\nVersion: 1.0\n")
-    (described / "LICENSE").write_text("Do as you please.")
-    (described / "RECORD").write_text("small_base/small.gguf,,\nsmall_base-1.0.dist-info/LICENSE,,\n")
-    monkeypatch.syspath_prepend(str(site))
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    return PackagedBase("small", "small-base", "1.0", "small_base/small.gguf", digest, "MIT", splits_digits=True)
+    made = small_package(tmp_path / "site")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    return made
 
 
 def test_its_directory_is_what_engines_and_training_read(base: PackagedBase, tmp_path: Path) -> None:
@@ -112,6 +101,15 @@ def test_a_directory_of_that_name_goes_before_the_packaged_one(tmp_path: Path, m
     (tmp_path / SMOLLM2).mkdir()
     assert not is_packaged(SMOLLM2)
     assert base_directory(SMOLLM2, tmp_path) == SMOLLM2
+
+
+def test_a_base_that_is_registered_is_known_by_its_name_for_so_long(base: PackagedBase, tmp_path: Path) -> None:
+    with registered(base):
+        assert is_packaged("small")
+        assert base_directory("small", tmp_path) == str(directory_of(base, tmp_path))
+        with pytest.raises(CallWrong, match="there is a packaged base small already"), registered(base):
+            pass
+    assert not is_packaged("small")
 
 
 def test_commands_without_settings_keep_things_where_the_service_does(tmp_path: Path) -> None:

@@ -18,13 +18,10 @@ from taxonomy.errors import DataInvalid
 from taxonomy.language.chunks import chunks
 from tests.support.strategies import comment as any_comment
 from train.corpus.generator import Corpus, load_phrasebook, on_cuts
-from train.data.chats import chat_of, write_chats
 from train.data.check import check
-from train.data.contamination import Benchmarks, Overlap, questions
 from train.data.cuts import on_nearest_cuts
 from train.data.duplicates import Duplicate, SeenTexts
 
-BENCHMARKS = Path("../shared/data")
 TAXONOMY = bundled_taxonomy()
 LEAF = TAXONOMY.leaves[0].path
 COMMENTS = list(Corpus(load_phrasebook(), "train").comments(60))
@@ -55,6 +52,10 @@ ROW = row_of(COMMENTS[0])
         (ROW | {"language": 3}, "the field 'language' is not text"),
         (ROW | {"mood": "bad"}, "the field 'mood' is unknown"),
         (ROW | {"segments": [ROW["segments"][0] | {"L4": "Nowhere"}]}, r"segments\[0\]: .* > Nowhere is not a leaf"),
+        (
+            ROW | {"segments": [ROW["segments"][0] | {"alt": [[*LEAF], ["Nowhere"]]}]},
+            r"segments\[0\].alt\[1\]: Nowhere is not a leaf",
+        ),
         (
             ROW | {"segments": [ROW["segments"][0] | {"content": "nowhere in it"}]},
             r"segments\[0\].content is not in the comment",
@@ -121,29 +122,6 @@ def test_the_bundled_corpus_leaks_nothing_and_loses_nothing(tmp_path: Path) -> N
 def test_what_the_data_says_of_its_language_counts(tmp_path: Path) -> None:
     report = check([file_of(tmp_path, [ROW | {"language": "sv"}])], TAXONOMY)
     assert report.languages == {"sv": 1}
-
-
-def test_a_question_of_a_benchmark_is_found_whole_or_by_thirteen_words() -> None:
-    short = "Which planet of our system is the third one"
-    long = " ".join(f"word{number}" for number in range(30))
-    known = Benchmarks(iter([("short", short), ("long", long), ("tiny", "What is this?")]))
-    assert known.overlap("1", f"He asked: {short.upper()}?") == Overlap("1", "short")
-    assert known.overlap("2", "so " + " ".join(long.split()[5:18]) + " it was") == Overlap("2", "long")
-    assert known.overlap("3", " ".join(long.split()[5:17])) is None
-    assert known.overlap("4", "What is this?") is None
-
-
-@pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="the benchmarks are not here")
-def test_mmlu_and_ifeval_are_found_in_general_data(tmp_path: Path) -> None:
-    asked = dict(questions(BENCHMARKS))
-    name, mmlu = next((n, text) for n, text in asked.items() if "test.csv" in n and len(text.split()) > 20)
-    other, ifeval = next((n, text) for n, text in asked.items() if n.startswith("m_ifeval_en"))
-    write_chats([chat_of(mmlu, "B"), chat_of("hello", "hi"), chat_of(ifeval, "ok")], tmp_path / "chats.jsonl")
-    report = check([tmp_path / "chats.jsonl"], TAXONOMY, benchmarks=BENCHMARKS)
-    assert [(Path(o.where).name, o.question) for o in report.contamination] == [
-        ("chats.jsonl:1", name),
-        ("chats.jsonl:3", other),
-    ]
 
 
 def spans(comment: str, *texts: str) -> LabelledComment:

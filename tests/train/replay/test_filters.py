@@ -58,7 +58,7 @@ def test_lists_and_code_are_no_loops() -> None:
     assert not is_loop("ha " * 9), "short texts may"
 
 
-def reasons(*chats: tuple[str, str], excluded: Excluded = NOTHING) -> list[Reason | None]:
+def reasons(*chats: tuple[str, str], excluded: Excluded = NOTHING) -> list[str | None]:
     chosen = ChatFilter(excluded, ())
     return [chosen.reason((Message("user", one), Message("assistant", other))) for one, other in chats]
 
@@ -98,7 +98,7 @@ COMMENT = "The night picture of the garden camera is blurry and the siren went o
 def excluded(tmp_path: Path) -> Excluded:
     folder = tmp_path / "general" / "mmlu" / "test"
     folder.mkdir(parents=True)
-    (folder / "sky_test.csv").write_text(f'question,choice0\n"{QUESTION}",a\n')
+    (folder / "sky_test.csv").write_text(f'question,choice0,choice1,choice2,choice3,answer\n"{QUESTION}",a,b,c,d,0\n')
     test = tmp_path / "test.jsonl"
     rows = [{"comment": COMMENT, "segments": []}, {"comment": "Parcel came broken!", "segments": []}]
     test.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -114,7 +114,7 @@ def test_benchmark_questions_and_test_comments_are_left_out(excluded: Excluded) 
         ("Which planets have moons?", answer),
         excluded=excluded,
     )
-    assert found == [Reason.BENCHMARK, Reason.TEST, Reason.TEST, None]
+    assert found == ["benchmark question (mmlu)", Reason.TEST, Reason.TEST, None]
 
 
 def test_what_is_kept_out_has_a_digest_of_its_own(excluded: Excluded, tmp_path: Path) -> None:

@@ -26,8 +26,7 @@ FIGURES: Final[Mapping[str, Callable[[ArmResult], float | None]]] = {
 """What the tables show; a column that no result has is left out."""
 COLOURS: Final = (
     *("#7f8a97", "#b9c0c9", "#4d5660", "#d9b38c", "#c46a3a"),
-    *("#a9d6e5", "#2c7da0", "#95d5b2", "#2d6a4f"),
-    *("#cdb4db", "#9d4edd", "#5a189a"),
+    *("#a9d6e5", "#2c7da0", "#95d5b2", "#2d6a4f", "#9d4edd"),
 )
 
 

@@ -168,7 +168,7 @@ def test_comments_to_calibrate_on_may_not_be_in_the_gold(inputs: Inputs, tmp_pat
     ("text", "said"),
     [
         ("golden: x", r"suite\.yaml:1: golden: unknown key; did you mean 'gold'"),
-        ("general: {tasks: [mmmlu]}", r"general\.tasks\.0: Input should be 'mmlu'"),
+        ("general: {tasks: [mmmlu]}", r"general\.tasks\.0: 'mmmlu' is none of mmlu, "),
         ("general: {tasks: [suite]}", "needs `questions`"),
         ("general: {limit: 0}", r"general\.limit: Input should be greater than 0"),
         ("wanted_error: 2", "wanted_error: Input should be less"),
@@ -196,6 +196,8 @@ def test_the_tasks_are_those_that_there_is_data_for(tmp_path: Path) -> None:
     questions = Path("q.jsonl")
     for name in ("mmlu", "arc", "gsm8k"):
         (tmp_path / name).mkdir()
+    for part in ("easy", "challenge"):
+        (tmp_path / "arc" / f"arc_{part}_test.jsonl").touch()
     of_mmlu = ("mmlu", "mmlu_generative", "mmlu_continuation")
     assert General(data=tmp_path).chosen == (*of_mmlu, "arc_easy", "arc_challenge", "gsm8k")
     assert General().chosen == NAMES[:-1]

@@ -33,6 +33,14 @@ _STOP: Final = frozenset(
 TAIL_BINS: Final = ((0, 0), (1, 5), (6, 20), (21, 100), (101, None))
 
 
+_OTHER: Final = (
+    "",
+    "Beside it lies a corpus that reads like reviews, `train/corpus/data/reviews`: a taxonomy with room for verdicts,",
+    "lifespan, overall quality and rivals, phrasings of several sentences, leaves as frequent as reviews talk of them.",
+    "`corpus write` and `corpus card` take it by `--phrasings`; the bundled checkpoint does not know it.",
+)
+
+
 def card(folder: Path = DATA) -> str:
     """The card in Markdown of the corpus that a folder's phrasings make; trains the baseline."""
     book, is_bundled = load_phrasebook(folder), folder == DATA
@@ -46,6 +54,7 @@ def card(folder: Path = DATA) -> str:
             "",
             "Made by `train/corpus/generator.py` from hand-written phrasings; nobody's real comments are in it.",
             f"`route-feedback corpus card FILE{'' if is_bundled else f' --phrasings {folder}'}` writes this page anew.",
+            *(_OTHER if is_bundled else ()),
             "",
             *_contents(book, train, test),
             "",
